@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
-from tokenizers import models, pre_tokenizers, trainers
+from tokenizers import models, pre_tokenizers
 
 from gesso.text.tokenizer import END_OF_TEXT, END_OF_WORD, START_OF_TEXT, Tokenizer, byte_pair_backend
+
+Symbols = tuple[str, ...]
+Pair = tuple[str, str]
 
 MIN_VOCAB_SIZE = 2 * 256 + 2
 """Every byte, every byte at the end of a word, the start and the end token."""
@@ -53,26 +58,47 @@ def train_tokenizer(captions: Iterable[str], vocab_size: int, folder: Path) -> T
     return Tokenizer.load(folder)
 
 
-def _learn_merges(captions: Iterable[str], limit: int) -> list[tuple[str, str]]:
-    """The pairs of symbols to merge, the most frequent first, making at most ``limit`` tokens."""
-    backend = byte_pair_backend(models.BPE(end_of_word_suffix=END_OF_WORD))
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=2 * len(alphabet) + limit,
-        min_frequency=1,
-        initial_alphabet=alphabet,
-        end_of_word_suffix=END_OF_WORD,
-        show_progress=False,
-    )
-    backend.train_from_iterator(captions, trainer)
-    merges: list[tuple[str, str]] = []
+def _learn_merges(captions: Iterable[str], limit: int) -> list[Pair]:
+    """Merge the most frequent pair of symbols again and again, until there are ``limit`` new tokens.
+
+    Sennrich et al. 2016, Algorithm 1. Of equally frequent pairs the alphabetically first is merged, so that
+    the same captions always give the same vocabulary.
+    """
+    words = _count_words(captions)
+    merges: list[Pair] = []
     tokens: set[str] = set()
-    for left, right in json.loads(backend.to_str())["model"]["merges"]:
-        tokens.add(left + right)  # two pairs may make the same token
-        if len(tokens) > limit:
+    while len(tokens) < limit:
+        pairs: Counter[Pair] = Counter()
+        for symbols, count in words.items():
+            for pair in pairwise(symbols):
+                pairs[pair] += count
+        if not pairs:
             break
-        merges.append((left, right))
+        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
+        words = Counter({_merged(symbols, best): count for symbols, count in words.items()})
+        merges.append(best)
+        tokens.add("".join(best))  # two different pairs may make the same token
     return merges
+
+
+def _count_words(captions: Iterable[str]) -> Counter[Symbols]:
+    """How often each word occurs, as byte symbols with the last one marked."""
+    splitter = byte_pair_backend(models.BPE())
+    words: Counter[Symbols] = Counter()
+    for caption in captions:
+        for word, _ in splitter.pre_tokenizer.pre_tokenize_str(splitter.normalizer.normalize_str(caption)):
+            words[(*word[:-1], word[-1] + END_OF_WORD)] += 1
+    return words
+
+
+def _merged(symbols: Symbols, pair: Pair) -> Symbols:
+    merged: list[str] = []
+    for symbol in symbols:
+        if merged and (merged[-1], symbol) == pair:
+            merged[-1] += symbol
+        else:
+            merged.append(symbol)
+    return tuple(merged)
 
 
 def _write_json(path: Path, value: object) -> None:
