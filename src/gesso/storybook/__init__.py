@@ -1,0 +1,1 @@
+"""The built-in model: a picture-book world of shapes, its captions, and weights learned from them."""
