@@ -1,0 +1,185 @@
+"""What to draw: every option of a picture in one frozen, validated, serialisable record."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, asdict, dataclass, field, fields
+from difflib import get_close_matches
+from typing import Any, Self
+
+from gesso.config import ModelConfig
+from gesso.diffusion.names import resolve_sampler, resolve_schedule
+from gesso.diffusion.samplers import SAMPLERS
+from gesso.errors import RequestError
+from gesso.pipeline.fields import check_name, check_real, check_side, check_whole
+from gesso.text.limits import check_prompt
+
+FORMAT_VERSION = 1
+MAX_STEPS = 1000
+MAX_GUIDANCE_SCALE = 100.0
+MAX_SEED = 2**64 - 1
+MAX_COUNT = 10_000
+MAX_SIDE = 8192
+MAX_CLIP_SKIP = 12
+DRAWN_SEEDS = 2**32  # short enough to retype, and every other program takes them
+
+
+@dataclass(frozen=True)
+class GenerationRequest:
+    """A picture, or ``count`` of them, to be drawn.
+
+    None in a field means that the model or the sampler decides; ``resolve`` writes down what they decided.
+
+    Attributes:
+        prompt: what to draw; may be empty, at most 32 KB of UTF-8.
+        negative_prompt: what to steer away from.
+        steps: denoising steps, 1…1000.
+        guidance_scale: how far to steer towards the prompt, 0…100; 1 ignores the negative prompt, and
+            0 ignores the prompt. None is the model's default.
+        sampler: a name of `gesso.diffusion.samplers.SAMPLERS`, or AUTOMATIC1111's label for one. A label
+            that ends in a schedule ("DPM++ 2M Karras") sets ``schedule`` too, unless that is given.
+        schedule: a name of `gesso.diffusion.spacing.SCHEDULES`, or its label. None is the sampler's own.
+        seed: 0…2⁶⁴−1, of the first picture; picture i has ``seed + i``. None draws one at random.
+        count: how many pictures, 1…10,000.
+        batch_size: how many of them are drawn at a time; the pictures are the same for any.
+        width: in pixels, a multiple of 8 up to 8192. None is what the model was trained on.
+        height: likewise.
+        eta: share of fresh noise in each step, 0…1, for samplers that take it. None is the sampler's own.
+        clip_skip: which of the text encoder's layers to read, counted from the last: 1 is the last, 2 the
+            one before it.
+
+    Raises:
+        RequestError: a value cannot be drawn; ``where`` is the field (a `PromptError` for the prompts).
+    """
+
+    prompt: str
+    _: KW_ONLY
+    negative_prompt: str = ""
+    steps: int = 20
+    guidance_scale: float | None = None
+    sampler: str = "dpmpp_2m"
+    schedule: str | None = None
+    seed: int | None = None
+    count: int = 1
+    batch_size: int = 1
+    width: int | None = None
+    height: int | None = None
+    eta: float | None = None
+    clip_skip: int = 1
+
+    def __post_init__(self) -> None:
+        check_prompt(self.prompt, "prompt")
+        check_prompt(self.negative_prompt, "negative_prompt")
+        self._set("steps", check_whole(self.steps, "steps", 1, MAX_STEPS))
+        self._set("count", check_whole(self.count, "count", 1, MAX_COUNT))
+        self._set("batch_size", check_whole(self.batch_size, "batch_size", 1, MAX_COUNT))
+        self._set("clip_skip", check_whole(self.clip_skip, "clip_skip", 1, MAX_CLIP_SKIP))
+        if self.guidance_scale is not None:
+            scale = check_real(self.guidance_scale, "guidance_scale", 0.0, MAX_GUIDANCE_SCALE)
+            self._set("guidance_scale", scale)
+        for side in ("width", "height"):
+            if getattr(self, side) is not None:
+                self._set(side, check_side(getattr(self, side), side, 8, MAX_SIDE))
+        self._check_seed()
+        self._check_sampler()
+
+    def _check_seed(self) -> None:
+        if self.seed is None:
+            return
+        self._set("seed", check_whole(self.seed, "seed", 0, MAX_SEED))
+        if self.seed + self.count - 1 > MAX_SEED:
+            raise RequestError(
+                f"{self.seed} with count {self.count} leads past {MAX_SEED}",
+                f"Use at most {MAX_SEED - self.count + 1}.",
+                where="seed",
+            )
+
+    def _check_sampler(self) -> None:
+        sampler, schedule = resolve_sampler(check_name(self.sampler, "sampler"))
+        if self.schedule is not None:
+            schedule = resolve_schedule(check_name(self.schedule, "schedule"))
+        self._set("sampler", sampler.name)
+        self._set("schedule", schedule.name if schedule else None)
+        if self.eta is None:
+            return
+        if not sampler.takes_eta:
+            takers = ", ".join(name for name, other in SAMPLERS.items() if other.takes_eta)
+            raise RequestError(
+                f"the sampler {sampler.name} takes no eta", f"Leave it out, or use {takers}.", where="eta"
+            )
+        self._set("eta", check_real(self.eta, "eta", 0.0, 1.0))
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)  # the dataclass is frozen for everyone else
+
+    def resolve(self, config: ModelConfig) -> ResolvedRequest:
+        """Fill in what the model and the sampler decide, so that the request gives the same pictures again.
+
+        A seed that is None is drawn here, below 2³². Resolving twice changes nothing.
+
+        Raises:
+            RequestError: the model cannot draw that size, that many steps, or has not that many layers.
+        """
+        check_whole(self.steps, "steps", 1, config.noise.steps)
+        check_whole(self.clip_skip, "clip_skip", 1, config.text_encoder.layers)
+        multiple = config.autoencoder.downscale
+        decided = {
+            "seed": secrets.randbelow(DRAWN_SEEDS - self.count) if self.seed is None else self.seed,
+            "guidance_scale": config.guidance_scale if self.guidance_scale is None else self.guidance_scale,
+            "schedule": self.schedule or SAMPLERS[self.sampler].default_schedule,
+            "width": check_side(self.width or config.image_size, "width", multiple, MAX_SIDE),
+            "height": check_side(self.height or config.image_size, "height", multiple, MAX_SIDE),
+        }
+        return ResolvedRequest(**{**asdict(self), **decided})
+
+    def to_json(self) -> dict[str, Any]:
+        """The request as JSON values, with the version of its format."""
+        return {"version": FORMAT_VERSION, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, value: object) -> Self:
+        """The request that ``to_json`` wrote; fields left out have their defaults.
+
+        Raises:
+            RequestError: it is not an object, of a later version, or has an unknown field.
+        """
+        if not isinstance(value, Mapping):
+            raise RequestError(f"a request is a JSON object, not {type(value).__name__}")
+        given = {str(name): entry for name, entry in value.items()}
+        version = check_whole(given.pop("version", FORMAT_VERSION), "version", 1, 2**31)
+        if version > FORMAT_VERSION:
+            raise RequestError(
+                f"{version} is later than {FORMAT_VERSION}, the latest this gesso reads",
+                "Update gesso.",
+                where="version",
+            )
+        names = [entry.name for entry in fields(cls)]
+        for name in given:
+            if name not in names:
+                raise _unknown_field(name, names)
+        if "prompt" not in given:
+            raise RequestError("it is missing", "Every request has one; it may be empty.", where="prompt")
+        return cls(**given)
+
+
+@dataclass(frozen=True)
+class ResolvedRequest(GenerationRequest):
+    """A request that leaves nothing open: the same model gives the same pictures again."""
+
+    _: KW_ONLY
+    guidance_scale: float = field()
+    schedule: str = field()
+    seed: int = field()
+    width: int = field()
+    height: int = field()
+
+    def seed_of(self, index: int) -> int:
+        """The seed of picture ``index``, 0…count−1."""
+        return self.seed + index
+
+
+def _unknown_field(name: str, names: list[str]) -> RequestError:
+    nearest = get_close_matches(name, names, n=1)
+    advice = f"Did you mean {nearest[0]}?" if nearest else f"The fields are {', '.join(names)}."
+    return RequestError("a request has no such field", advice, where=name)
