@@ -1,0 +1,69 @@
+"""A network's epsilon- or v-output -> an estimate of the clean latents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from gesso.config import Prediction
+from gesso.diffusion.schedule import NoiseSchedule
+from gesso.diffusion.spacing import Rounding
+
+
+class Network(Protocol):
+    """(latents (b, c, h, w), timesteps (b,) float32, context (b, n, d)) -> model output (b, 4, h, w)."""
+
+    def __call__(self, latents: Tensor, timesteps: Tensor, context: Tensor, /) -> Tensor: ...
+
+
+ROUNDINGS: dict[Rounding, Callable[[Tensor], Tensor]] = {
+    "none": lambda timestep: timestep,
+    "nearest": torch.round,
+    "below": lambda timestep: (timestep.ceil() - 1).clamp(min=0),
+}
+
+
+@dataclass(frozen=True)
+class Denoiser:
+    """Reads a network as ``denoised(x, σ)`` (Karras et al. 2022, equation 7 and table 1, columns VP).
+
+    The network computes in the context's dtype; everything around it in that of ``x``.
+
+    Attributes:
+        network: what was trained.
+        noise_schedule: the one it was trained with.
+        prediction: what it was trained to output: "epsilon" (the noise) or "v".
+        rounding: of the timesteps it is told, for samplers that ask for whole ones (see `Plan`).
+    """
+
+    network: Network
+    noise_schedule: NoiseSchedule
+    prediction: Prediction = "epsilon"
+    rounding: Rounding = "none"
+
+    def rounded(self, rounding: Rounding) -> Denoiser:
+        """The same denoiser with timesteps rounded in this way."""
+        return replace(self, rounding=rounding)
+
+    def __call__(self, x: Tensor, sigma: Tensor, context: Tensor) -> Tensor:
+        """Estimate the clean latents in ``x = latents + σ · noise``.
+
+        Args:
+            x: (b, 4, h, w) noisy latents.
+            sigma: () their noise level.
+            context: (b, n, d) one per picture.
+
+        Returns:
+            (b, 4, h, w) the estimate, in the dtype of ``x``.
+        """
+        timestep = ROUNDINGS[self.rounding](self.noise_schedule.timestep(sigma))
+        timesteps = torch.full((len(x),), float(timestep), device=x.device)  # (b,)
+        scale = (sigma**2 + 1) ** 0.5
+        model_output = self.network((x / scale).to(context.dtype), timesteps, context).to(x.dtype)
+        if self.prediction == "v":
+            return x / scale**2 - model_output * (sigma / scale)
+        return x - model_output * sigma
