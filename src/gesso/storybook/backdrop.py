@@ -13,12 +13,10 @@ from gesso.storybook.palette import RGB
 from gesso.storybook.scene import Ground, Scene
 from gesso.storybook.shapes import circle, ellipse, subtraction, union
 
-HILLS: dict[Ground, float] = {
-    "grass": 0.028,
-    "snow": 0.034,
-    "sand": 0.020,
-    "water": 0.0,
-}  # how high they roll
+HILLS: dict[Ground, float] = {"grass": 0.028, "snow": 0.034, "sand": 0.02, "water": 0.0}
+"""How far the ground rolls above and below its line, in picture units."""
+
+Place = tuple[Tensor, Tensor]  # x and y of the sun or moon, (b, 1, 1) each
 
 
 def draw_backdrop(scenes: Sequence[Scene], x: Tensor, y: Tensor) -> Tensor:
@@ -73,27 +71,23 @@ def _draw_sky(scenes: Sequence[Scene], y: Tensor, horizon: Tensor) -> Tensor:
     return sky + lower * (low - middle)[..., None, None]
 
 
-def _draw_day(canvas: Tensor, x: Tensor, y: Tensor, place: tuple[Tensor, Tensor], phase: Tensor) -> Tensor:
+def _draw_day(canvas: Tensor, x: Tensor, y: Tensor, place: Place, phase: Tensor) -> Tensor:
     sun = circle(x - place[0], y - place[1], (0, 0), 0.085)
     canvas = lay(canvas, sun - 0.035, palette.SUN, opacity=0.45, soft=0.08)
     canvas = lay(canvas, sun, palette.SUN)
     return _draw_clouds(canvas, x, y, place[0], phase, palette.CLOUDS["day"])
 
 
-def _draw_sunset(
-    canvas: Tensor, x: Tensor, y: Tensor, place: tuple[Tensor, Tensor], phase: Tensor
-) -> Tensor:
+def _draw_sunset(canvas: Tensor, x: Tensor, y: Tensor, place: Place, phase: Tensor) -> Tensor:
     sun = circle(x - place[0], y - place[1] + 0.01, (0, 0), 0.115)
     canvas = lay(canvas, sun - 0.08, palette.LOW_SUN, opacity=0.5, soft=0.24)
     canvas = lay(canvas, sun, palette.LOW_SUN)
     return _draw_clouds(canvas, x, y, place[0], phase, palette.CLOUDS["sunset"])
 
 
-def _draw_night(
-    canvas: Tensor, x: Tensor, y: Tensor, place: tuple[Tensor, Tensor], phase: Tensor
-) -> Tensor:
-    canvas = lay(canvas, _stars(x, y, phase), palette.STARS)
+def _draw_night(canvas: Tensor, x: Tensor, y: Tensor, place: Place, phase: Tensor) -> Tensor:
     disc = circle(x - place[0], y - place[1], (0, 0), 0.085)
+    canvas = lay(canvas, subtraction(_stars(x, y, phase), disc - 0.06), palette.STARS)
     bite = circle(x - place[0], y - place[1], (0.045, -0.025), 0.07)
     canvas = lay(canvas, disc - 0.03, palette.MOON, opacity=0.25, soft=0.1)
     return lay(canvas, subtraction(disc, bite), palette.MOON)
@@ -106,8 +100,9 @@ def _draw_clouds(
     for number in range(2):
         shift = (phase * (3 + 4 * number)).frac() - 0.5
         side = torch.where(light_x < 0.5, 1.0, -1.0)
-        u = x - 0.5 - side * (0.34 - 0.30 * number) - 0.12 * shift
-        v = y - 0.12 - 0.13 * number - 0.04 * shift
+        scale = 1 + 0.5 * shift
+        u = (x - 0.5 - side * (0.34 - 0.32 * number) - 0.14 * shift) / scale
+        v = (y - 0.11 - 0.12 * number - 0.05 * shift) / scale
         puffs = union(
             ellipse(u, v, (0.0, 0.0), (0.115, 0.030)),
             circle(u, v, (-0.03, -0.018), 0.034),
@@ -119,19 +114,27 @@ def _draw_clouds(
 
 def _stars(x: Tensor, y: Tensor, phase: Tensor) -> Tensor:
     """Distance to the star of each cell of a grid; some cells have none."""
-    columns, rows = 6.0, 7.0
-    column, row = (x * columns).floor(), (y * rows).floor()
-    chance = _hash(column * 12.9 + row * 78.2 + phase * 37.7)  # (b, h, w), one value a cell
-    across = column + 0.25 + 0.5 * _hash(chance * 91.7)
-    along = row + 0.25 + 0.5 * _hash(chance * 57.3)
-    radius = 0.006 + 0.010 * chance
-    distance = torch.sqrt((x - across / columns) ** 2 + (y - along / rows) ** 2) - radius
-    return torch.where(chance < 0.35, 1.0, distance)
+    columns, rows = 6, 7
+    column, row = (x * columns).long(), (y * rows).long()
+    cells = torch.arange(columns * rows, device=x.device).view(1, rows, columns)
+    random = _scramble(cells + (phase * 2**20).long() * cells.numel())  # (b, rows, columns)
+    size, across, along = ((random >> shift & 255) / 255 for shift in (0, 8, 16))
+    radius = torch.where(size < 0.35, -1.0, 0.007 + 0.009 * size)
+    fading = 1 - torch.arange(rows, device=x.device)[:, None] / rows  # smaller towards the horizon
+
+    def of_pixels(values: Tensor) -> Tensor:
+        return values.expand_as(random)[:, row.flatten()][:, :, column.flatten()]  # (b, h, w)
+
+    u = x - (column + 0.25 + 0.5 * of_pixels(across)) / columns
+    v = y - (row + 0.25 + 0.5 * of_pixels(along)) / rows
+    return torch.sqrt(u**2 + v**2) - of_pixels(radius * fading)
 
 
-def _hash(value: Tensor) -> Tensor:
-    """A number in 0…1 that looks random."""
-    return ((torch.sin(value) + 1) * 437.585).frac()
+def _scramble(numbers: Tensor) -> Tensor:
+    """Integers to integers of 32 bits that look random, the same on every machine."""
+    for shift, factor in ((17, 0x2D51ACB5), (11, 0x4C1B5159), (15, 0x31848BAB)):
+        numbers = (numbers ^ numbers >> shift) * factor & 0xFFFFFFFF
+    return numbers ^ numbers >> 14
 
 
 def _draw_ground(

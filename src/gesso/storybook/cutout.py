@@ -62,7 +62,7 @@ class Cutout:
         lit = paint * self.light[0] + self.light[1]
         if rim:
             bright = (paint.amax(dim=1, keepdim=True) > 0.3).to(paint)
-            edge = lit * (0.62 * bright + 1.9 * (1 - bright)) + 0.10 * (1 - bright)
+            edge = lit * (0.62 * bright + 1.9 * (1 - bright)) + 0.17 * (1 - bright)
             self._lay(distance, edge, opacity)
             distance = distance + RIM
         self._lay(distance, lit, opacity)

@@ -70,7 +70,7 @@ GROUND_COLORS: dict[tuple[Ground, Sky], tuple[RGB, RGB]] = {
     ("snow", "night"): (_rgb("8295c4"), _rgb("a3b4db")),
     ("sand", "day"): (_rgb("f3dfa4"), _rgb("e9c878")),
     ("sand", "sunset"): (_rgb("e3a964"), _rgb("d4914c")),
-    ("sand", "night"): (_rgb("8d7c62"), _rgb("776648")),
+    ("sand", "night"): (_rgb("a08c62"), _rgb("8a7248")),
     ("water", "day"): (_rgb("5cb8dd"), _rgb("2c8cc9")),
     ("water", "sunset"): (_rgb("e39a7c"), _rgb("80609c")),
     ("water", "night"): (_rgb("2f56a0"), _rgb("193678")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import torch
@@ -22,7 +22,7 @@ def render(scenes: Sequence[Scene], size: int = 64, device: torch.device | str |
     """Draw scenes.
 
     Args:
-        scenes: what to draw.
+        scenes: what to draw, at least one.
         size: side of the pictures in pixels; what they show does not depend on it.
         device: where to draw; None is the CPU.
 
@@ -75,15 +75,12 @@ def _paint(kind: Kind, placed: Sequence[Placed], scenes: Sequence[Scene], x: Ten
 
 def _paste(canvas: Tensor, sheets: Tensor, numbers: Sequence[int]) -> None:
     """Lay each sheet on the canvas of its scene, in place."""
+    # an indexed write takes each scene once, so two things of one kind in a scene take turns
     seen: Counter[int] = Counter()
-    turns: list[list[int]] = [
-        [],
-        [],
-        [],
-    ]  # an indexed write takes each scene once, so like things take turns
+    turns: defaultdict[int, list[int]] = defaultdict(list)
     for sheet, number in enumerate(numbers):
         turns[seen[number]].append(sheet)
         seen[number] += 1
-    for turn in filter(None, turns):
+    for turn in turns.values():
         scenes = [numbers[sheet] for sheet in turn]
         canvas[scenes] = canvas[scenes] * (1 - sheets[turn, 3:]) + sheets[turn, :3]

@@ -34,7 +34,7 @@ NATURAL: tuple[Kind, ...] = ("mountain", "tree", "pine")
 
 WIDTHS: dict[Kind, float] = {
     "mountain": 1.3, "castle": 1.05, "house": 1.0, "tree": 0.84, "pine": 0.74, "mushroom": 0.96,
-    "flower": 0.74, "car": 1.45, "boat": 1.06, "balloon": 0.76, "kite": 0.74, "rocket": 0.62,
+    "flower": 0.74, "car": 1.45, "boat": 1.06, "balloon": 0.76, "kite": 0.82, "rocket": 0.62,
 }  # fmt: skip
 """Width of each kind as a multiple of its height."""
 
@@ -189,7 +189,7 @@ def _alone(rng: Random, kind: Kind) -> Thing:
 
 def _spread(rng: Random, kinds: list[Kind], tallest: float) -> tuple[list[float], float]:
     """Middles of things side by side, left to right, and the height at which they all fit."""
-    margin, gap = 0.03, 0.04
+    margin, gap = 0.02, 0.03
     room = 1 - 2 * margin - gap * (len(kinds) - 1)
     widths = [WIDTHS[kind] for kind in kinds]
     size = min(tallest, room / sum(widths))

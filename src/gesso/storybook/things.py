@@ -35,7 +35,7 @@ def paint_footing(sheet: Cutout, kind: Kind, wet: Tensor) -> None:
     island = ellipse(sheet.u, sheet.v, (0.0, -0.01), (half * 1.04, height * 1.5))
     sheet.fill(island, palette.SAND, rim=True, opacity=wet)
     shadow = ellipse(sheet.u, sheet.v, (0.0, 0.01), (half * 0.92, height))
-    sheet.fill(shadow, palette.SHADE, opacity=0.3)
+    sheet.fill(shadow, palette.SHADE, opacity=0.3 - 0.14 * wet)
 
 
 def paint_mountain(sheet: Cutout) -> None:
@@ -155,14 +155,14 @@ def paint_balloon(sheet: Cutout) -> None:
 def paint_kite(sheet: Cutout) -> None:
     u, v = sheet.u, sheet.v
     wave = 0.07 * torch.sin(v * 19)
-    sheet.fill(torch.maximum((u - wave).abs() - 0.022, (v - 0.17).abs() - 0.17), palette.WOOD)
+    sheet.fill(torch.maximum((u - wave).abs() - 0.022, (v - 0.14).abs() - 0.14), palette.WOOD)
     for height, middle in ((0.05, 0.06), (0.19, -0.03)):
         bow = (v - height).abs() - (u - middle).abs() * 0.5 - 0.012
         sheet.fill(intersection(bow, box(u, v, (middle, height), (0.10, 0.05))), sheet.shaded(0.8))
-    corners = ((0.0, 0.30), (0.36, 0.70), (0.0, 1.0), (-0.36, 0.70))
+    corners = ((0.0, 0.26), (0.40, 0.68), (0.0, 1.0), (-0.40, 0.68))
     diamond = convex(u, v, *corners)
     sheet.fill(diamond, sheet.paint, rim=True)
-    quarters = torch.maximum(-(u * (v - 0.70)) * 8, diamond + 0.03)
+    quarters = torch.maximum(-(u * (v - 0.68)) * 8, diamond + 0.03)
     sheet.fill(quarters, sheet.shaded(0.78))
 
 
