@@ -1,0 +1,124 @@
+"""Recognise what a weights file is for from the names and shapes of its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from torch import Tensor
+
+from gesso.weights import ldm
+
+
+class Kind(StrEnum):
+    """What a file is, as a message says it."""
+
+    SD1 = "a Stable Diffusion 1.x model"
+    SD1_INPAINTING = "a Stable Diffusion 1.x inpainting model"
+    PIX2PIX = "an InstructPix2Pix model"
+    DEPTH = "a depth-guided Stable Diffusion 2.x model"
+    UPSCALER = "a latent upscaler"
+    SD2 = "a Stable Diffusion 2.x model"
+    SDXL = "an SDXL model"
+    SDXL_REFINER = "an SDXL refiner"
+    SD3 = "a Stable Diffusion 3 model"
+    FLUX = "a FLUX model"
+    LORA = "a LoRA"
+    CONTROLNET = "a ControlNet"
+    IP_ADAPTER = "an IP-Adapter"
+    MOTION = "an AnimateDiff motion module"
+    EMBEDDING = "a textual-inversion embedding"
+    HYPERNETWORK = "a hypernetwork"
+    IMAGE_UPSCALER = "an image upscaler"
+    AUTOENCODER = "an autoencoder (VAE) alone"
+    UNET = "a UNet alone"
+    TEXT_ENCODER = "a text encoder alone"
+    NO_AUTOENCODER = "a Stable Diffusion 1.x model without its autoencoder (VAE)"
+    NO_TEXT_ENCODER = "a Stable Diffusion 1.x model without its text encoder"
+    UNKNOWN = "a weights file of no kind gesso knows"
+
+
+MARKS: tuple[tuple[str, Kind], ...] = (
+    ("lora_up.", Kind.LORA),
+    ("lora_down.", Kind.LORA),
+    (".lora_A.", Kind.LORA),
+    (".lora.up.", Kind.LORA),
+    ("_lora.up.", Kind.LORA),
+    (".hada_w1_", Kind.LORA),
+    (".lokr_w", Kind.LORA),
+    ("motion_modules.", Kind.MOTION),
+    ("control_model.", Kind.CONTROLNET),
+    ("controlnet_cond_embedding.", Kind.CONTROLNET),
+    ("input_hint_block.", Kind.CONTROLNET),
+    ("ip_adapter.", Kind.IP_ADAPTER),
+    ("double_blocks.", Kind.FLUX),
+    ("joint_blocks.", Kind.SD3),
+    ("conditioner.embedders.1.", Kind.SDXL),
+    ("conditioner.embedders.0.", Kind.SDXL_REFINER),
+    ("cond_stage_model.model.", Kind.SD2),
+    ("string_to_param.", Kind.EMBEDDING),
+    ("emb_params", Kind.EMBEDDING),
+    (".linear.0.", Kind.HYPERNETWORK),
+    ("RRDB_trunk.", Kind.IMAGE_UPSCALER),
+    ("model.1.sub.", Kind.IMAGE_UPSCALER),
+    ("conv_first.", Kind.IMAGE_UPSCALER),
+)
+"""A piece of a name that only one kind of file has; the first that occurs decides."""
+
+INPUT_CHANNELS = {
+    5: Kind.DEPTH,
+    7: Kind.UPSCALER,
+    8: Kind.PIX2PIX,
+    9: Kind.SD1_INPAINTING,
+}
+
+EMBEDDING_WIDTHS = (768, 1024, 1280)
+
+
+def recognise(tensors: Mapping[str, Tensor]) -> Kind:
+    """Say what a file's tensors are."""
+    for mark, kind in MARKS:
+        if any(mark in key for key in tensors):
+            return kind
+    if len(tensors) <= 2 and all(tensor.shape[-1:] in EMBEDDING_SHAPES for tensor in tensors.values()):
+        return Kind.EMBEDDING
+    return recognise_unet_of(tensors) or recognise_parts(tensors)
+
+
+EMBEDDING_SHAPES = tuple((width,) for width in EMBEDDING_WIDTHS)
+
+
+def recognise_unet_of(tensors: Mapping[str, Tensor]) -> Kind | None:
+    """Kinds told by the UNet's shapes: SD 2.x and SDXL project linearly, SDXL has a label embedding."""
+    linear = any(key.endswith(".proj_in.weight") and t.ndim == 2 for key, t in tensors.items())
+    if any(".label_emb." in f".{key}" or key.startswith("add_embedding.") for key in tensors):
+        return Kind.SDXL
+    if linear:
+        return Kind.SD2
+    conv_in = tensors.get(f"{ldm.UNET}.input_blocks.0.0.weight")
+    return None if conv_in is None or conv_in.ndim != 4 else INPUT_CHANNELS.get(conv_in.shape[1])
+
+
+def recognise_parts(tensors: Mapping[str, Tensor]) -> Kind:
+    """Kinds told by which of the three parts are there."""
+
+    def has(*prefixes: str) -> bool:
+        return any(key.startswith(prefixes) for key in tensors)
+
+    unet = has(f"{ldm.UNET}.")
+    autoencoder = has(f"{ldm.AUTOENCODER}.")
+    text_encoder = has(f"{ldm.TEXT_ENCODER}.")
+    match unet, autoencoder, text_encoder:
+        case True, True, True:
+            return Kind.SD1
+        case True, False, True:
+            return Kind.NO_AUTOENCODER
+        case True, True, False:
+            return Kind.NO_TEXT_ENCODER
+    if unet or has("input_blocks.", "time_embedding.", "time_embed."):
+        return Kind.UNET
+    if autoencoder or has("encoder.down.", "encoder.down_blocks.", "decoder.up.", "decoder.up_blocks."):
+        return Kind.AUTOENCODER
+    if text_encoder or has("text_model.", "embeddings.token_embedding."):
+        return Kind.TEXT_ENCODER
+    return Kind.UNKNOWN
