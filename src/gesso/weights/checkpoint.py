@@ -20,9 +20,12 @@ from gesso.models.unet import UNet
 from gesso.weights import diffusers, folder_config, ldm, tokenizer_files
 from gesso.weights.files import Tensors, read_metadata, read_tensors
 from gesso.weights.hub import resolve
-from gesso.weights.infer import NOTE, infer_config
+from gesso.weights.infer import infer_config
 from gesso.weights.keymap import KeyMap
-from gesso.weights.kinds import Kind, recognise
+from gesso.weights.kinds import ONLY_SD1, Kind, recognise
+
+NOTE = "gesso.config"
+"""Metadata key of a safetensors file under which gesso notes the configuration."""
 
 PARTS = ("unet", "autoencoder", "text_encoder")
 
@@ -110,12 +113,13 @@ def open_file(path: Path, *, ema: bool) -> Checkpoint:
     tensors = read_tensors(path)
     kind = recognise(tensors)
     if kind not in (Kind.SD1, Kind.SD1_INPAINTING):
-        raise WrongKindError(f"is {kind}", "gesso runs whole Stable Diffusion 1.x models.", where=where)
+        raise WrongKindError(f"is {kind}", ONLY_SD1, where=where)
     if ema and not ldm.has_ema(tensors):
         raise CheckpointError("has no EMA weights", "Open it without asking for them.", where=where)
     tensors = ldm.model_tensors(tensors, ema=ema)
     metadata = read_metadata(path)
-    config = infer_config(tensors, metadata.get(NOTE), where=where)
+    note = metadata.get(NOTE)
+    config = infer_config(tensors, path) if note is None else folder_config.read_note(note, path)
     keymap = ldm.keymap(config)
     ours, unknown = keymap.to_ours(tensors)
     parts = split(ours)

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from gesso.errors import FormatError, WrongKindError
 from gesso.weights.files import Tensors, read_tensors
 from gesso.weights.formats import AGAIN
+from gesso.weights.kinds import ONLY_SD1, Kind
 from gesso.weights.settings import Settings
 
 FOLDERS = {"unet": "unet", "autoencoder": "vae", "text_encoder": "text_encoder"}
@@ -23,23 +24,24 @@ STEMS = {
 VARIANTS = (None, "fp16")
 """Which variants are looked for when none is asked for; Diffusers puts the name before the suffix."""
 
-OTHER_FAMILIES = {
-    "StableDiffusionXL": "an SDXL model",
-    "StableDiffusion3": "a Stable Diffusion 3 model",
-    "Flux": "a FLUX model",
-    "StableDiffusionUpscale": "an upscaler",
-    "StableDiffusionLatentUpscale": "an upscaler",
-    "StableDiffusionDepth2Img": "a depth-guided Stable Diffusion 2.x model",
-    "StableDiffusionInstructPix2Pix": "an InstructPix2Pix model",
-    "StableCascade": "a Stable Cascade model",
-    "PixArt": "a PixArt model",
-    "Kandinsky": "a Kandinsky model",
-    "UNet2DConditionModel": "a UNet alone",
-    "AutoencoderKL": "an autoencoder (VAE) alone",
-    "ControlNetModel": "a ControlNet",
-    "MotionAdapter": "an AnimateDiff motion module",
+OTHER_KINDS = {
+    "StableDiffusionXL": Kind.SDXL,
+    "StableDiffusion3": Kind.SD3,
+    "Flux": Kind.FLUX,
+    "StableDiffusionUpscale": Kind.UPSCALER,
+    "StableDiffusionLatentUpscale": Kind.UPSCALER,
+    "StableDiffusionDepth2Img": Kind.DEPTH,
+    "StableDiffusionInstructPix2Pix": Kind.PIX2PIX,
+    "UNet2DConditionModel": Kind.UNET,
+    "AutoencoderKL": Kind.AUTOENCODER,
+    "CLIPTextModel": Kind.TEXT_ENCODER,
+    "ControlNetModel": Kind.CONTROLNET,
+    "MotionAdapter": Kind.MOTION,
 }
-"""How the class name in a folder of another kind begins, and what the folder then is."""
+"""How the class name in a folder of another kind begins."""
+
+LINEAR_KINDS = {1024: Kind.SD2, 1280: Kind.SDXL_REFINER, 2048: Kind.SDXL}
+"""By the width of the context: kinds whose UNet projects linearly around attention."""
 
 OLD_ATTENTION = {
     ".query.": ".to_q.",
@@ -50,25 +52,48 @@ OLD_ATTENTION = {
 """The autoencoder's attention in folders written before Diffusers 0.12."""
 
 
+UNUSED = ("embeddings.position_ids", "text_projection.weight")
+"""Tensors of text encoders that SD 1.x does not read: a constant buffer and CLIP's projection."""
+
+
 def refuse_other_kinds(folder: Path) -> None:
     """Say what a folder is if its own description says it is no SD 1.x model."""
     where = str(folder)
-    index, component = folder / "model_index.json", folder / "config.json"
-    described = next((path for path in (index, component) if path.is_file()), None)
-    name = str(Settings(described).values.get("_class_name", "")) if described else ""
-    kind = next((kind for start, kind in OTHER_FAMILIES.items() if name.startswith(start)), None)
+    name = class_name(folder)
+    kind = next((kind for start, kind in OTHER_KINDS.items() if name.startswith(start)), None)
+    kind = kind or kind_of_unet(folder / "unet" / "config.json")
     if kind:
-        raise WrongKindError(
-            f"is {kind} ({name})", "gesso runs whole Stable Diffusion 1.x models.", where=where
-        )
+        raise WrongKindError(f"is {kind}", ONLY_SD1, where=where)
     missing = [part for part in FOLDERS.values() if not (folder / part).is_dir()]
     if missing:
         inside = sorted(path.name for path in folder.glob("*") if path.suffix in (".safetensors", ".ckpt"))
         raise FormatError(
             f"is not a Diffusers folder of a whole model: it has no folder {', '.join(missing)}",
-            f"Did you mean the file {inside[0]} in it?" if inside else "",
+            f"Did you mean the file {inside[0]} in it?" if inside else ONLY_SD1,
             where=where,
         )
+
+
+def class_name(folder: Path) -> str:
+    """What a folder calls itself: the class of its pipeline or of its only network, or nothing."""
+    for name in ("model_index.json", "config.json"):
+        if (folder / name).is_file():
+            values = Settings.read(folder / name).values
+            return str(values.get("_class_name") or [*(values.get("architectures") or ()), ""][0])
+    return ""
+
+
+def kind_of_unet(file: Path) -> Kind | None:
+    """Kinds that share SD 1.x's folders and classes, told by the UNet's configuration."""
+    if not file.is_file():
+        return None
+    values = Settings.read(file).values
+    if values.get("use_linear_projection"):
+        return next(
+            (kind for width, kind in LINEAR_KINDS.items() if values.get("cross_attention_dim") == width),
+            None,
+        )
+    return Kind.PIX2PIX if values.get("in_channels") == 8 else None
 
 
 def read_part(folder: Path, part: str, variant: str | None) -> Tensors:
@@ -82,7 +107,7 @@ def read_part(folder: Path, part: str, variant: str | None) -> Tensors:
     tensors: Tensors = {}
     for path in shards(subfolder / chosen):
         tensors.update(read_tensors(path))
-    return {modern_name(part, key): tensor for key, tensor in tensors.items() if "position_ids" not in key}
+    return {modern_name(part, key): tensor for key, tensor in tensors.items() if not key.endswith(UNUSED)}
 
 
 def choose_weights(names: Collection[str], part: str, variant: str | None) -> str | None:
@@ -109,7 +134,7 @@ def shards(path: Path) -> list[Path]:
     """The files a network's weights are in: the one itself, or those its index lists."""
     if path.suffix != ".json":
         return [path]
-    weight_map = Settings(path).values.get("weight_map")
+    weight_map = Settings.read(path).values.get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise FormatError("has no weight_map", AGAIN, where=str(path))
     names = sorted({str(name) for name in weight_map.values()})

@@ -1,9 +1,10 @@
-"""What the JSON files of a Diffusers folder say about a model, and what they must say about ours."""
+"""What the JSON files of a Diffusers folder say about a model, checked."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from gesso.config import (
     AutoencoderConfig,
@@ -12,9 +13,17 @@ from gesso.config import (
     TextEncoderConfig,
     UNetConfig,
 )
-from gesso.errors import WrongKindError
+from gesso.errors import FormatError, WrongKindError
+from gesso.weights.formats import AGAIN
 from gesso.weights.infer import known
+from gesso.weights.kinds import ONLY_SD1
 from gesso.weights.settings import Settings
+
+NETWORK_FILES = ("unet/config.json", "vae/config.json", "text_encoder/config.json")
+NOISE_FILE = "scheduler/scheduler_config.json"
+
+MOST_LAYERS = 128
+"""No network has more in one level."""
 
 UNET_FIXED = {
     "act_fn": "silu",
@@ -62,20 +71,6 @@ NOISE_FIXED = {"rescale_betas_zero_snr": False, "trained_betas": None}
 """Settings of which the networks of SD 1.x have only this value; a missing setting has it too."""
 
 
-UNET_WRITTEN = (
-    "act_fn",
-    "center_input_sample",
-    "downsample_padding",
-    "flip_sin_to_cos",
-    "freq_shift",
-    "mid_block_scale_factor",
-    "norm_eps",
-)
-"""The fixed settings that published folders write out."""
-
-DIFFUSERS_VERSION = "0.35.0"
-"""Which version's layout is written; every later one reads it."""
-
 UPSIDE_DOWN = {"CrossAttnDownBlock2D": "CrossAttnUpBlock2D", "DownBlock2D": "UpBlock2D"}
 PREDICTIONS = {"epsilon": "epsilon", "v_prediction": "v"}
 ACTIVATIONS = {"quick_gelu": "quick_gelu", "gelu": "gelu"}
@@ -89,15 +84,31 @@ def read_config(folder: Path) -> ModelConfig:
         FormatError: a configuration file is missing or makes no sense.
         WrongKindError: it asks for something SD 1.x does not have.
     """
-    noise_file = folder / "scheduler" / "scheduler_config.json"
-    unet = read_unet(Settings(folder / "unet" / "config.json"))
+    files = {name: Settings.read(folder / name) for name in NETWORK_FILES}
+    if (folder / NOISE_FILE).exists():
+        files[NOISE_FILE] = Settings.read(folder / NOISE_FILE)
+    return model_config(files, folder.resolve().name)
+
+
+def read_note(note: str, path: Path) -> ModelConfig:
+    """The configuration noted in a single file's metadata, which are the same JSON files in one."""
+    try:
+        noted = Settings(json.loads(note), str(path)).values
+    except (ValueError, RecursionError) as error:
+        raise FormatError("has a corrupt note of its configuration", AGAIN, where=str(path)) from error
+    names = (*NETWORK_FILES, NOISE_FILE)
+    return model_config({name: Settings(noted.get(name), f"{path}: {name}") for name in names}, path.stem)
+
+
+def model_config(files: Mapping[str, Settings], name: str) -> ModelConfig:
+    unet, autoencoder, text_encoder = (files[name] for name in NETWORK_FILES)
     return known(
         ModelConfig(
-            name=folder.resolve().name,
-            unet=unet,
-            autoencoder=read_autoencoder(Settings(folder / "vae" / "config.json")),
-            text_encoder=read_text_encoder(Settings(folder / "text_encoder" / "config.json")),
-            noise=read_noise(Settings(noise_file)) if noise_file.exists() else NoiseScheduleConfig(),
+            name=name,
+            unet=read_unet(unet),
+            autoencoder=read_autoencoder(autoencoder),
+            text_encoder=read_text_encoder(text_encoder),
+            noise=read_noise(files[NOISE_FILE]) if NOISE_FILE in files else NoiseScheduleConfig(),
         )
     )
 
@@ -105,15 +116,17 @@ def read_config(folder: Path) -> ModelConfig:
 def read_unet(settings: Settings) -> UNetConfig:
     settings.require({"_class_name": "UNet2DConditionModel", **UNET_FIXED})
     channels = settings.wholes("block_out_channels", (320, 640, 1280, 1280))
+    attention = read_attention_levels(settings, len(channels))
+    attended = (*(width for width, here in zip(channels, attention, strict=True) if here), channels[-1])
     return UNetConfig(
         in_channels=settings.whole("in_channels", 4),
         out_channels=settings.whole("out_channels", 4),
         block_channels=channels,
-        layers_per_block=settings.same("layers_per_block", 2),
-        attention_levels=read_attention_levels(settings, len(channels)),
-        heads=settings.same(heads_setting(settings), 8),
+        layers_per_block=settings.same("layers_per_block", 2, MOST_LAYERS),
+        attention_levels=attention,
+        heads=settings.divisor(heads_setting(settings), 8, attended),
         context_dim=settings.same("cross_attention_dim", 1280),
-        groups=settings.whole("norm_num_groups", 32),
+        groups=settings.divisor("norm_num_groups", 32, channels),
         sample_size=settings.whole("sample_size", 64),
     )
 
@@ -133,7 +146,7 @@ def read_attention_levels(settings: Settings, levels: int) -> tuple[bool, ...]:
     if len(down) != levels or tuple(UPSIDE_DOWN.get(name) for name in reversed(down)) != up:
         raise WrongKindError(
             f"down_block_types {list(down)} and up_block_types {list(up)} are not those of an SD 1.x UNet",
-            "gesso runs Stable Diffusion 1.x models.",
+            ONLY_SD1,
             where=settings.where,
         )
     return tuple(name == "CrossAttnDownBlock2D" for name in down)
@@ -148,19 +161,20 @@ def read_autoencoder(settings: Settings) -> AutoencoderConfig:
         image_channels=settings.whole("in_channels", 3),
         latent_channels=settings.whole("latent_channels", 4),
         block_channels=channels,
-        layers_per_block=settings.whole("layers_per_block", 1),
-        groups=settings.whole("norm_num_groups", 32),
+        layers_per_block=settings.whole("layers_per_block", 1, MOST_LAYERS),
+        groups=settings.divisor("norm_num_groups", 32, channels),
         scaling_factor=settings.number("scaling_factor", 0.18215),
     )
 
 
 def read_text_encoder(settings: Settings) -> TextEncoderConfig:
     settings.require(TEXT_ENCODER_FIXED)
+    width = settings.whole("hidden_size", 512)
     return TextEncoderConfig(
         vocab_size=settings.whole("vocab_size", 49408),
-        width=settings.whole("hidden_size", 512),
-        layers=settings.whole("num_hidden_layers", 12),
-        heads=settings.whole("num_attention_heads", 8),
+        width=width,
+        layers=settings.whole("num_hidden_layers", 12, MOST_LAYERS),
+        heads=settings.divisor("num_attention_heads", 8, (width,)),
         mlp_width=settings.whole("intermediate_size", 2048),
         max_length=settings.whole("max_position_embeddings", 77),
         activation=settings.choice("hidden_act", "quick_gelu", ACTIVATIONS),
@@ -176,105 +190,3 @@ def read_noise(settings: Settings) -> NoiseScheduleConfig:
         beta_schedule=settings.choice("beta_schedule", "linear", BETA_SCHEDULES),
         prediction=settings.choice("prediction_type", "epsilon", PREDICTIONS),
     )
-
-
-def config_files(config: ModelConfig) -> dict[str, dict[str, Any]]:
-    """Every JSON file of a Diffusers folder for a model, but the tokenizer's: path -> content."""
-    pipeline = "StableDiffusionInpaintPipeline" if config.inpainting else "StableDiffusionPipeline"
-    return {
-        "model_index.json": {
-            "_class_name": pipeline,
-            "_diffusers_version": DIFFUSERS_VERSION,
-            "feature_extractor": [None, None],
-            "requires_safety_checker": False,
-            "safety_checker": [None, None],
-            "scheduler": ["diffusers", "PNDMScheduler"],
-            "text_encoder": ["transformers", "CLIPTextModel"],
-            "tokenizer": ["transformers", "CLIPTokenizer"],
-            "unet": ["diffusers", "UNet2DConditionModel"],
-            "vae": ["diffusers", "AutoencoderKL"],
-        },
-        "unet/config.json": unet_json(config.unet),
-        "vae/config.json": autoencoder_json(config.autoencoder, config.image_size),
-        "text_encoder/config.json": text_encoder_json(config.text_encoder),
-        "scheduler/scheduler_config.json": noise_json(config.noise),
-    }
-
-
-def unet_json(config: UNetConfig) -> dict[str, Any]:
-    down = ["CrossAttnDownBlock2D" if attention else "DownBlock2D" for attention in config.attention_levels]
-    return {
-        "_class_name": "UNet2DConditionModel",
-        "_diffusers_version": DIFFUSERS_VERSION,
-        "attention_head_dim": config.heads,
-        "block_out_channels": list(config.block_channels),
-        "cross_attention_dim": config.context_dim,
-        "down_block_types": down,
-        "in_channels": config.in_channels,
-        "layers_per_block": config.layers_per_block,
-        "norm_num_groups": config.groups,
-        "out_channels": config.out_channels,
-        "sample_size": config.sample_size,
-        "up_block_types": [UPSIDE_DOWN[name] for name in reversed(down)],
-        **{name: UNET_FIXED[name] for name in UNET_WRITTEN},
-    }
-
-
-def autoencoder_json(config: AutoencoderConfig, image_size: int) -> dict[str, Any]:
-    levels = len(config.block_channels)
-    return {
-        "_class_name": "AutoencoderKL",
-        "_diffusers_version": DIFFUSERS_VERSION,
-        "act_fn": "silu",
-        "block_out_channels": list(config.block_channels),
-        "down_block_types": ["DownEncoderBlock2D"] * levels,
-        "in_channels": config.image_channels,
-        "latent_channels": config.latent_channels,
-        "layers_per_block": config.layers_per_block,
-        "norm_num_groups": config.groups,
-        "out_channels": config.image_channels,
-        "sample_size": image_size,
-        "scaling_factor": config.scaling_factor,
-        "up_block_types": ["UpDecoderBlock2D"] * levels,
-    }
-
-
-def text_encoder_json(config: TextEncoderConfig) -> dict[str, Any]:
-    return {
-        "architectures": ["CLIPTextModel"],
-        "attention_dropout": 0.0,
-        "bos_token_id": 0,
-        "dropout": 0.0,
-        "eos_token_id": 2,
-        "hidden_act": config.activation,
-        "hidden_size": config.width,
-        "initializer_factor": 1.0,
-        "initializer_range": 0.02,
-        "intermediate_size": config.mlp_width,
-        "layer_norm_eps": 1e-05,
-        "max_position_embeddings": config.max_length,
-        "model_type": "clip_text_model",
-        "num_attention_heads": config.heads,
-        "num_hidden_layers": config.layers,
-        "pad_token_id": 1,
-        "projection_dim": config.width,
-        "vocab_size": config.vocab_size,
-    }
-
-
-def noise_json(config: NoiseScheduleConfig) -> dict[str, Any]:
-    prediction = {ours: theirs for theirs, ours in PREDICTIONS.items()}[config.prediction]
-    return {
-        "_class_name": "PNDMScheduler",
-        "_diffusers_version": DIFFUSERS_VERSION,
-        "beta_end": config.beta_end,
-        "beta_schedule": config.beta_schedule,
-        "beta_start": config.beta_start,
-        "clip_sample": False,
-        "num_train_timesteps": config.steps,
-        "prediction_type": prediction,
-        "set_alpha_to_one": False,
-        "skip_prk_steps": True,
-        "steps_offset": 1,
-        "trained_betas": None,
-    }

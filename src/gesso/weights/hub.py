@@ -24,6 +24,9 @@ MOVED = {
 }
 """Ids of models that were removed from where they first were, and where they are now."""
 
+TIMEOUT = 10.0
+"""Seconds to wait for the hub's first answer."""
+
 STORYBOOK_FOLDER = Path(__file__).parents[1] / "storybook" / "weights"
 
 
@@ -136,15 +139,12 @@ def wanted_files(names: Collection[str], variant: str | None, where: str) -> lis
 
 def shards_of(chosen: str, names: Collection[str]) -> Iterator[str]:
     """The shards that belong to an index, told by their names."""
-    stem, dot, ending = chosen.partition(".index")
-    if not dot:
+    stem, is_index, variant = chosen.removesuffix(".json").partition(".index")
+    if not is_index:
         return
     stem, _, suffix = stem.rpartition(".")
-    variant = ending.removesuffix(".json")  # ".fp16" or nothing
-    for name in names:
-        if name.startswith(stem) and "-of-" in name and name.endswith(f".{suffix}"):
-            if (variant in name) if variant else ("." not in name.removesuffix(f".{suffix}")):
-                yield name
+    shard = re.compile(rf"{stem}({re.escape(variant)})?-\d+-of-\d+({re.escape(variant)})?\.{suffix}")
+    yield from (name for name in names if shard.fullmatch(name) and variant in name)
 
 
 def single_file(names: Collection[str], where: str) -> str:
@@ -166,7 +166,7 @@ def download(name: str, variant: str | None, cache: Path) -> Path:
     from huggingface_hub import HfApi, errors, snapshot_download
 
     try:
-        names = HfApi().list_repo_files(name)
+        names = [file.rfilename for file in HfApi().model_info(name, timeout=TIMEOUT).siblings or ()]
         wanted = wanted_files(names, variant, name)
         snapshot = Path(snapshot_download(name, allow_patterns=wanted, cache_dir=cache))
     except errors.GatedRepoError as error:
@@ -187,26 +187,16 @@ def download(name: str, variant: str | None, cache: Path) -> Path:
             "Unset HF_HUB_OFFLINE, or give a local file or folder.",
             where=name,
         ) from error
-    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, *network_errors()) as error:
+    except CheckpointError:
+        raise
+    except Exception as error:  # the hub's client changes its HTTP library, and with it the errors
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise HubError(
-            f"is not in the cache, and could not be downloaded ({first_line(error)})",
+            f"is not in the cache, and could not be downloaded ({reason})",
             "Check the network, or give a local file or folder.",
             where=name,
         ) from error
     return snapshot if "model_index.json" in wanted else snapshot / wanted[0]
-
-
-def network_errors() -> tuple[type[Exception], ...]:
-    """What a failed connection raises: ``OSError`` through requests, its own class through httpx."""
-    try:
-        import httpx
-    except ImportError:
-        return (OSError,)
-    return (OSError, httpx.HTTPError)
-
-
-def first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def local_models(cache: Path | None = None) -> list[LocalModel]:

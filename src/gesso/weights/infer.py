@@ -1,16 +1,16 @@
 """A model's configuration from the shapes of a single file's tensors.
 
 Shapes tell widths, levels and layers. They do not tell how many heads attention has, nor what the UNet
-predicts: files gesso writes note that in their metadata, for others SD 1.x's values are taken.
+predicts: for these SD 1.x's values are taken. (Files gesso writes note their configuration instead.)
 """
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
+from pathlib import Path
 
 from torch import Tensor
 
@@ -18,15 +18,11 @@ from gesso.config import (
     PRESETS,
     AutoencoderConfig,
     ModelConfig,
-    NoiseScheduleConfig,
     TextEncoderConfig,
     UNetConfig,
 )
 from gesso.errors import KeysError
 from gesso.weights import ldm
-
-NOTE = "gesso.config"
-"""Metadata key of a safetensors file under which the configuration is noted as JSON."""
 
 UNET_LAYERS = ("in_layers.2.weight", "in_layers.2.bias", "emb_layers.1.weight", "out_layers.3.weight")
 AUTOENCODER_LAYERS = ("conv1.weight", "conv1.bias", "norm2.weight", "conv2.weight")
@@ -61,23 +57,24 @@ class Shapes:
         return max((int(match[1]) + 1 for match in numbers if match), default=0)
 
 
-def infer_config(tensors: Mapping[str, Tensor], note: str | None, *, where: str) -> ModelConfig:
+def infer_config(tensors: Mapping[str, Tensor], path: Path) -> ModelConfig:
     """The configuration of a whole single-file model.
 
     Args:
         tensors: under their names in the file.
-        note: what the file's metadata has under ``NOTE``.
-        where: the file's name, for messages.
+        path: the file, for the model's name and messages.
 
     Raises:
         KeysError: tensors are missing without which the size cannot be told.
     """
+    where = str(path)
     config = ModelConfig(
+        name=path.stem,
         unet=infer_unet(Shapes(tensors, ldm.UNET, where)),
         autoencoder=infer_autoencoder(Shapes(tensors, ldm.AUTOENCODER, where)),
         text_encoder=infer_text_encoder(Shapes(tensors, f"{ldm.TEXT_ENCODER}.text_model", where)),
     )
-    return known(config if note is None else with_note(config, note))
+    return known(config)
 
 
 def infer_unet(shapes: Shapes) -> UNetConfig:
@@ -149,39 +146,3 @@ def known(config: ModelConfig) -> ModelConfig:
         if replace(config, name=preset.name, guidance_scale=preset.guidance_scale) == preset:
             return preset
     return config
-
-
-def config_note(config: ModelConfig) -> str:
-    """What shapes do not tell, as JSON for a file's metadata."""
-    return json.dumps(asdict(config))
-
-
-def with_note(config: ModelConfig, note: str) -> ModelConfig:
-    """Take from a note what shapes do not tell; a note that is none of ours changes nothing."""
-    try:
-        noted = json.loads(note)
-        unet, autoencoder, text_encoder = noted["unet"], noted["autoencoder"], noted["text_encoder"]
-        return replace(
-            config,
-            name=str(noted["name"]),
-            guidance_scale=float(noted["guidance_scale"]),
-            unet=replace(
-                config.unet,
-                heads=int(unet["heads"]),
-                groups=int(unet["groups"]),
-                sample_size=int(unet["sample_size"]),
-            ),
-            autoencoder=replace(
-                config.autoencoder,
-                groups=int(autoencoder["groups"]),
-                scaling_factor=float(autoencoder["scaling_factor"]),
-            ),
-            text_encoder=replace(
-                config.text_encoder,
-                heads=int(text_encoder["heads"]),
-                activation=text_encoder["activation"],
-            ),
-            noise=NoiseScheduleConfig(**noted["noise"]),
-        )
-    except (ValueError, KeyError, TypeError):
-        return config

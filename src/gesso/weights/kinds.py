@@ -38,6 +38,8 @@ class Kind(StrEnum):
     UNKNOWN = "a weights file of no kind gesso knows"
 
 
+ONLY_SD1 = "gesso runs whole Stable Diffusion 1.x models."
+
 MARKS: tuple[tuple[str, Kind], ...] = (
     ("lora_up.", Kind.LORA),
     ("lora_down.", Kind.LORA),
@@ -72,7 +74,8 @@ INPUT_CHANNELS = {
     9: Kind.SD1_INPAINTING,
 }
 
-EMBEDDING_WIDTHS = (768, 1024, 1280)
+EMBEDDING_SHAPES = ((768,), (1024,), (1280,))
+"""Last dimensions of a textual-inversion vector: SD 1.x, SD 2.x, SDXL."""
 
 
 def recognise(tensors: Mapping[str, Tensor]) -> Kind:
@@ -83,9 +86,6 @@ def recognise(tensors: Mapping[str, Tensor]) -> Kind:
     if len(tensors) <= 2 and all(tensor.shape[-1:] in EMBEDDING_SHAPES for tensor in tensors.values()):
         return Kind.EMBEDDING
     return recognise_unet_of(tensors) or recognise_parts(tensors)
-
-
-EMBEDDING_SHAPES = tuple((width,) for width in EMBEDDING_WIDTHS)
 
 
 def recognise_unet_of(tensors: Mapping[str, Tensor]) -> Kind | None:

@@ -9,9 +9,8 @@ import torch
 from gesso.errors import OutputError
 from gesso.weights import diffusers, ldm, tokenizer_files
 from gesso.weights.atomic import new_file, new_folder, refuse_existing
-from gesso.weights.checkpoint import PARTS, Checkpoint, build, open_checkpoint
-from gesso.weights.folder_config import config_files
-from gesso.weights.infer import NOTE, config_note
+from gesso.weights.checkpoint import NOTE, PARTS, Checkpoint, build, open_checkpoint
+from gesso.weights.folder_json import config_files, config_note
 from gesso.weights.safetensors_file import write_safetensors
 from gesso.weights.tokenizer_files import write_json
 
@@ -21,7 +20,7 @@ PICKLES = (".ckpt", ".pt", ".pth", ".bin")
 def convert(
     source: str | Path, target: str | Path, *, dtype: torch.dtype | None = None, ema: bool = False
 ) -> Path:
-    """Write a checkpoint anew: as an LDM file if ``target`` ends in .safetensors, else as a Diffusers folder.
+    """Write a checkpoint anew: an LDM file if ``target`` ends in .safetensors, else a Diffusers folder.
 
     Weights go over bit for bit unless ``dtype`` asks for another precision. The source is checked as
     strictly as for drawing before anything is written. Returns the target.

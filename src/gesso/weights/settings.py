@@ -5,24 +5,31 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from gesso.errors import FormatError, WrongKindError
 from gesso.weights.formats import AGAIN, read_head, refuse_known
+from gesso.weights.kinds import ONLY_SD1
 
 LARGEST = 1_000_000
-"""No size in a configuration is larger; guards against a configuration that would build forever."""
+"""No size in a configuration is larger."""
+
+MOST_LEVELS = 16
+"""No network has more levels; guards, as the limits on layers, against one that would be built forever."""
 
 
 class Settings:
-    """A configuration file, read with Diffusers' defaults for what it leaves out."""
+    """The values of a configuration, and where it is from, for messages."""
 
-    def __init__(self, path: Path) -> None:
-        self.where = str(path)
-        value = read_json(path)
-        if not isinstance(value, dict):
-            raise FormatError("is not a JSON object", AGAIN, where=self.where)
-        self.values: dict[str, Any] = value
+    def __init__(self, values: object, where: str) -> None:
+        if not isinstance(values, dict):
+            raise FormatError("is not a JSON object", AGAIN, where=where)
+        self.values: dict[str, Any] = values
+        self.where = where
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        return cls(read_json(path), str(path))
 
     def require(self, fixed: Mapping[str, object]) -> None:
         """Refuse any setting that asks for a network other than SD 1.x's."""
@@ -31,23 +38,30 @@ class Settings:
             if value != only:
                 raise WrongKindError(
                     f"{name} is {json.dumps(value)}; Stable Diffusion 1.x has {json.dumps(only)}",
-                    "gesso runs Stable Diffusion 1.x models.",
+                    ONLY_SD1,
                     where=self.where,
                 )
 
-    def whole(self, name: str, default: int) -> int:
+    def whole(self, name: str, default: int, limit: int = LARGEST) -> int:
         value = self.values.get(name, default)
-        if type(value) is not int or not 1 <= value <= LARGEST:
-            raise self.bad(name, "a positive whole number")
+        if type(value) is not int or not 1 <= value <= limit:
+            raise self.bad(name, f"a whole number from 1 to {limit:,}")
         return value
 
-    def same(self, name: str, default: int) -> int:
+    def same(self, name: str, default: int, limit: int = LARGEST) -> int:
         """A whole number, or a list, one a level, that repeats it."""
         value = self.values.get(name)
         if isinstance(value, list):
             self.require({name: [*value[:1]] * len(value)})
             self.values[name] = value[0] if value else None
-        return self.whole(name, default)
+        return self.whole(name, default, limit)
+
+    def divisor(self, name: str, default: int, widths: tuple[int, ...]) -> int:
+        """A whole number, or a list that repeats it, which divides every width."""
+        value = self.same(name, default)
+        if any(width % value for width in widths):
+            raise FormatError(f"{name} is {value}, which does not divide {widths}", where=self.where)
+        return value
 
     def number(self, name: str, default: float) -> float:
         value = self.values.get(name, default)
@@ -57,10 +71,10 @@ class Settings:
 
     def wholes(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
         value = self.values.get(name, list(default))
-        if not isinstance(value, list) or not 1 <= len(value) <= 16:
-            raise self.bad(name, "a list of positive whole numbers")
+        if not isinstance(value, list) or not 1 <= len(value) <= MOST_LEVELS:
+            raise self.bad(name, f"a list of up to {MOST_LEVELS} whole numbers")
         if any(type(item) is not int or not 1 <= item <= LARGEST for item in value):
-            raise self.bad(name, "a list of positive whole numbers")
+            raise self.bad(name, f"a list of whole numbers from 1 to {LARGEST:,}")
         return tuple(value)
 
     def names(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
@@ -71,7 +85,7 @@ class Settings:
 
     def choice(self, name: str, default: str, choices: Mapping[str, Any]) -> Any:
         value = self.values.get(name, default)
-        if value not in choices:
+        if not isinstance(value, str) or value not in choices:
             raise WrongKindError(
                 f"{name} is {json.dumps(value)}; gesso knows {', '.join(choices)}", where=self.where
             )

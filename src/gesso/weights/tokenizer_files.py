@@ -34,8 +34,8 @@ def is_clip(folder: Path) -> bool:
 def vocabulary(folder: Path) -> Any:
     file = folder / "vocab.json"
     if file.exists():
-        return Settings(file).values
-    return Settings(folder / "tokenizer.json").values.get("model", {}).get("vocab")
+        return Settings.read(file).values
+    return Settings.read(folder / "tokenizer.json").values.get("model", {}).get("vocab")
 
 
 def notes(folder: Path | None) -> dict[str, str]:
