@@ -1,0 +1,1 @@
+"""How the models run on a device, without the models knowing."""

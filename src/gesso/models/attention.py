@@ -41,7 +41,7 @@ class CrossAttention(nn.Module):
 
 
 class GEGLU(nn.Module):
-    """A linear layer gated by the GELU of another one (Shazeer 2020, "GLU Variants Improve Transformer")."""
+    """A linear layer gated by another one's GELU (Shazeer 2020, "GLU Variants Improve Transformer")."""
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class FeedForward(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """Self-attention, cross-attention to the context, feed-forward; each after a LayerNorm, each added back."""
+    """Self-attention, cross-attention, feed-forward; each after a LayerNorm, each added back."""
 
     def __init__(self, channels: int, context_dim: int, heads: int) -> None:
         super().__init__()

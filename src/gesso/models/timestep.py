@@ -1,6 +1,7 @@
 """What the UNet knows of time: sinusoids of the timestep, through a small network.
 
-Ho et al. 2020, "Denoising Diffusion Probabilistic Models", §3.3; the sinusoids are Vaswani et al. 2017, §3.5.
+Ho et al. 2020, "Denoising Diffusion Probabilistic Models", §3.3; the sinusoids are
+those of Vaswani et al. 2017, §3.5.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Text -> latents -> image: the request, the page that carries it out, and the pictures it makes."""

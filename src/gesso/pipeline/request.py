@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
-from dataclasses import KW_ONLY, asdict, dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import KW_ONLY, asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
 from typing import Any, Self
 
@@ -177,6 +177,16 @@ class ResolvedRequest(GenerationRequest):
     def seed_of(self, index: int) -> int:
         """The seed of picture ``index``, 0…count−1."""
         return self.seed + index
+
+    def picture(self, index: int) -> ResolvedRequest:
+        """The request that draws picture ``index`` alone."""
+        return replace(self, seed=self.seed_of(index), count=1, batch_size=1)
+
+    def batches(self) -> Iterator[ResolvedRequest]:
+        """Requests of ``batch_size`` pictures and fewer, which together draw the same pictures."""
+        for start in range(0, self.count, self.batch_size):
+            count = min(self.batch_size, self.count - start)
+            yield replace(self, seed=self.seed_of(start), count=count)
 
 
 def _unknown_field(name: str, names: list[str]) -> RequestError:

@@ -1,0 +1,40 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def model_options(command: Command) -> Command:
+    """Which model, where it runs and in which precision."""
+    for option in reversed(
+        (
+            click.option(
+                "--model",
+                "-m",
+                metavar="MODEL",
+                help="A Diffusers folder, a .safetensors or .ckpt file, a Hugging Face id, or storybook "
+                "(built in, the default).",
+            ),
+            click.option("--ema", is_flag=True, help="Take the averaged weights of a file that has both."),
+            click.option(
+                "--device",
+                default="auto",
+                metavar="cpu|cuda|mps|auto",
+                help="Where to run.  [default: auto]",
+            ),
+            click.option(
+                "--dtype",
+                default="auto",
+                metavar="float32|float16|bfloat16|auto",
+                help="Precision of the networks.  [default: auto, float16 on a GPU]",
+            ),
+        )
+    ):
+        command = option(command)
+    return command

@@ -1,0 +1,85 @@
+"""``gesso train``: teach a model."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from gesso.training.trainer import Trainer
+
+
+@click.group()
+def train() -> None:
+    """Train a model."""
+
+
+@train.command()
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    default=Path("runs/storybook"),
+    show_default=True,
+    metavar="FOLDER",
+    help="Keeps the state to resume from, the losses, and at the end the model in model/.",
+)
+@click.option(
+    "--device", default="auto", metavar="cpu|cuda|mps|auto", help="Where to train.  [default: auto]"
+)
+@click.option("--autoencoder-steps", type=click.IntRange(1), metavar="N", help="Instead of the recipe's.")
+@click.option("--denoiser-steps", type=click.IntRange(1), metavar="N", help="Instead of the recipe's.")
+def storybook(output: Path, device: str, autoencoder_steps: int | None, denoiser_steps: int | None) -> None:
+    """Train the built-in model from nothing: its vocabulary, autoencoder, text encoder and UNet.
+
+    Every picture it learns from is drawn on the spot. Interrupt it whenever you like: the same command
+    goes on where it was, with the same losses.
+
+    \b
+    gesso train storybook --output runs/mine
+    gesso "a red house at night" --model runs/mine/model
+    """
+    from gesso.engine.device import choose_device
+    from gesso.training.storybook import StorybookRun
+
+    run = StorybookRun(
+        output, choose_device(device), autoencoder_steps=autoencoder_steps, denoiser_steps=denoiser_steps
+    )
+    for trainer in run.stages():
+        follow(trainer)
+    click.echo(str(run.export()))
+
+
+def follow(trainer: Trainer[Any]) -> None:
+    """Run one stage to its end behind a progress bar; leave between two steps on an interrupt."""
+    from gesso.cli.progress import progress_bar
+
+    average = None
+    with (
+        progress_bar(trainer.recipe.steps, trainer.task.name) as bar,
+        interruptible() as interrupted,
+        closing(trainer.run()) as steps,
+    ):
+        bar.update(trainer.step)
+        for step in steps:
+            average = step.loss if average is None else 0.98 * average + 0.02 * step.loss
+            bar.set_postfix_str(f"loss {average:.4f}", refresh=False)
+            bar.update()
+            if interrupted:
+                raise KeyboardInterrupt
+
+
+@contextmanager
+def interruptible() -> Iterator[list[int]]:
+    """Collect interrupts in a list instead of raising them in the middle of a step."""
+    signals: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: signals.append(number))
+    try:
+        yield signals
+    finally:
+        signal.signal(signal.SIGINT, before)

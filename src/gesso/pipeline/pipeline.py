@@ -1,0 +1,169 @@
+"""The page: text -> latents -> image. Everything gesso draws goes through `Pipeline.stream`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from gesso.config import ModelConfig
+from gesso.diffusion.denoiser import Denoiser
+from gesso.diffusion.guidance import guide, pair_contexts
+from gesso.diffusion.noise import NoiseSource
+from gesso.diffusion.plan import make_plan
+from gesso.diffusion.samplers import SAMPLERS, Step
+from gesso.diffusion.schedule import NoiseSchedule
+from gesso.diffusion.spacing import SCHEDULES
+from gesso.errors import NumericsError, WrongKindError
+from gesso.pipeline.images import to_pil
+from gesso.pipeline.request import GenerationRequest, ResolvedRequest
+from gesso.text.conditioning import encode_prompts
+from gesso.text.tokenizer import Tokenizer
+from gesso.weights.checkpoint import Models
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Finished pictures.
+
+    Attributes:
+        images: one PIL image a picture.
+        request: what was drawn, with nothing left open: the same model gives the same pictures again.
+    """
+
+    images: list[Image.Image]
+    request: ResolvedRequest
+
+
+class Pipeline:
+    """A loaded model, ready to draw. Calls leave nothing behind on it.
+
+    Args:
+        models: text encoder, UNet and autoencoder, on one device and in one precision.
+        config: what they are made of.
+        tokenizer: the text encoder's vocabulary.
+        name: what pictures and messages call the model.
+    """
+
+    def __init__(self, models: Models, config: ModelConfig, tokenizer: Tokenizer, name: str) -> None:
+        self.text_encoder, self.unet, self.autoencoder = models
+        self.config = config
+        self.tokenizer = tokenizer
+        self.name = name
+        self.noise_schedule = NoiseSchedule(config.noise)
+        self.denoiser = Denoiser(self.unet, self.noise_schedule, config.noise.prediction)
+
+    @cached_property
+    def device(self) -> torch.device:
+        return self.unet.conv_in.weight.device
+
+    @cached_property
+    def dtype(self) -> torch.dtype:
+        return self.unet.conv_in.weight.dtype
+
+    def __call__(self, request: GenerationRequest | str, **fields: Any) -> Result:
+        """Draw all of a request's pictures, ``batch_size`` at a time.
+
+        Args:
+            request: a request, or a prompt with the request's other fields as keywords.
+
+        Raises:
+            RequestError: a field cannot be drawn (by this model).
+            NumericsError: latents or pixels are NaN or infinite.
+        """
+        if isinstance(request, str):
+            request = GenerationRequest(request, **fields)
+        elif fields:
+            request = replace(request, **fields)
+        resolved = request.resolve(self.config)
+        images = [image for batch in resolved.batches() for image in self.draw(batch)]
+        return Result(images, resolved)
+
+    def draw(self, request: GenerationRequest) -> list[Image.Image]:
+        """Draw a request's pictures as one batch, whatever its ``batch_size``."""
+        *_, last = self.stream(request)
+        return self.decode(last.latents)
+
+    @torch.inference_mode()
+    def stream(self, request: GenerationRequest) -> Iterator[Step]:
+        """Yield each denoising step of one batch; the last one carries the finished latents."""
+        self.check_kind()
+        request = request.resolve(self.config)
+        plan = make_plan(
+            SAMPLERS[request.sampler], SCHEDULES[request.schedule], self.noise_schedule, request.steps
+        )
+        context = self.encode_prompts(request)  # (2b, 77·k, 768)
+        denoise = guide(self.denoiser.rounded(plan.rounding), context, request.guidance_scale)
+        noise = self.noise_source(request)
+        x = noise.start() * plan.starting_scale  # (b, 4, h/8, w/8)
+        options = {} if request.eta is None else {"eta": request.eta}
+        yield from plan.sampler.function(denoise, x, plan.sigmas, noise, **options)
+
+    def encode_prompts(self, request: ResolvedRequest) -> Tensor:
+        """The context of one batch, as `guide` reads it: (2b, 77·k, 768), or (b, 77·k, 768) unguided."""
+        guided = request.guidance_scale != 1
+        contexts = encode_prompts(
+            self.text_encoder,
+            self.tokenizer,
+            [request.prompt, request.negative_prompt] if guided else [request.prompt],
+            max_length=self.config.text_encoder.max_length,
+            clip_skip=request.clip_skip,
+            device=self.device,
+        )
+        context, *negative = (c.expand(request.count, -1, -1) for c in contexts.split(1))
+        return pair_contexts(context, negative[0]) if guided else context
+
+    def noise_source(self, request: ResolvedRequest) -> NoiseSource:
+        """The noise of one batch: picture i has the seed ``request.seed + i``."""
+        downscale = self.config.autoencoder.downscale
+        shape = (
+            self.config.autoencoder.latent_channels,
+            request.height // downscale,
+            request.width // downscale,
+        )
+        seeds = [request.seed_of(index) for index in range(request.count)]
+        return NoiseSource(seeds, shape, device=self.device)
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor) -> list[Image.Image]:
+        """Latents (b, 4, h/8, w/8) -> b PIL images of h × w.
+
+        One picture at a time, so that a batch costs no more memory here than a single one. If half
+        precision overflows in the autoencoder, the picture is decoded again in float32.
+
+        Raises:
+            NumericsError: latents or pixels are NaN or infinite.
+        """
+        if not latents.isfinite().all():
+            raise NumericsError(
+                "the latents are NaN or infinite",
+                "Try a lower guidance scale, another sampler, or dtype float32.",
+                where=self.name,
+            )
+        return [to_pil(self._decode_one(part))[0] for part in latents.split(1)]
+
+    def _decode_one(self, latents: Tensor) -> Tensor:
+        image = self.autoencoder.decode(latents.to(self.dtype))
+        if self.dtype != torch.float32 and not image.isfinite().all():
+            autoencoder = type(self.autoencoder)(self.config.autoencoder).to(self.device)
+            autoencoder.load_state_dict(self.autoencoder.state_dict())
+            image = autoencoder.decode(latents.float())
+        return image.float()
+
+    def check_kind(self) -> None:
+        """Refuse to draw from text with a model that was not made for it.
+
+        Raises:
+            WrongKindError: the model is for inpainting only.
+        """
+        if self.config.inpainting:
+            raise WrongKindError(
+                "is a Stable Diffusion 1.x inpainting model, which cannot draw from text alone",
+                "Use a text-to-image checkpoint.",
+                where=self.name,
+            )

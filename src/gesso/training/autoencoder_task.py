@@ -1,0 +1,56 @@
+"""Teaching an autoencoder the storybook world."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gesso.config import AutoencoderConfig
+from gesso.engine.layout import channels_last
+from gesso.models.autoencoder import Autoencoder
+from gesso.storybook.render import render
+from gesso.training.losses import kl_divergence, reconstruction_loss
+from gesso.training.recipe import Recipe
+from gesso.training.scenes import draw, scenes_of
+
+KL_WEIGHT = 3e-4
+"""Keeps latents near unit variance without costing sharpness."""
+
+
+class AutoencoderTask:
+    """Scenes through the autoencoder and back."""
+
+    name = "autoencoder"
+
+    def __init__(self, config: AutoencoderConfig, size: int, recipe: Recipe, device: torch.device) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe = recipe
+        self.size = size
+        self.device = device
+        self.model = channels_last(Autoencoder(config).to(device))
+        self.settings: dict[str, Any] = {"autoencoder": asdict(config), "size": size}
+
+    def loss(self, step: int) -> Tensor:
+        scenes, rng = scenes_of(self.recipe.seed, step, self.recipe.batch_size)
+        image = render(scenes, self.size, device=self.device)  # (b, 3, size, size)
+        image = image.contiguous(memory_format=torch.channels_last)
+        posterior = self.model.posterior(image)
+        noise = draw(posterior.mean.shape, rng, self.device)
+        latents = posterior.mean + (0.5 * posterior.log_variance).exp() * noise
+        decoded = self.model.decode(latents * self.model.config.scaling_factor)
+        return reconstruction_loss(decoded, image) + KL_WEIGHT * kl_divergence(posterior)
+
+
+@torch.no_grad()
+def calibrate(autoencoder: Autoencoder, size: int, count: int = 512) -> AutoencoderConfig:
+    """The autoencoder's config with the scaling factor that gives its latents unit variance."""
+    scenes, _ = scenes_of(seed=-1, step=0, count=count)
+    device = next(autoencoder.parameters()).device
+    parts = [
+        autoencoder.posterior(render(scenes[start : start + 64], size, device=device)).mean
+        for start in range(0, count, 64)
+    ]
+    return replace(autoencoder.config, scaling_factor=round(float(1 / torch.cat(parts).std()), 5))

@@ -1,0 +1,25 @@
+"""The randomness of a training step: scenes of the storybook world, and noise."""
+
+from __future__ import annotations
+
+import random
+
+import torch
+from torch import Tensor
+
+from gesso.storybook.scene import Scene, sample_scene
+
+
+def scenes_of(seed: int, step: int, count: int) -> tuple[list[Scene], random.Random]:
+    """The scenes of a step, and the random numbers that go on from there.
+
+    They follow from the seed and the step alone, so a resumed run sees what it would have seen.
+    """
+    rng = random.Random(f"{seed}/{step}")
+    return [sample_scene(rng) for _ in range(count)], rng
+
+
+def draw(shape: torch.Size, rng: random.Random, device: torch.device) -> Tensor:
+    """Standard normal noise that follows from the random numbers' state, the same on every device."""
+    generator = torch.Generator("cpu").manual_seed(rng.getrandbits(63))
+    return torch.randn(shape, generator=generator).to(device)

@@ -1,0 +1,144 @@
+"""The training loop: one model, one loss, resumable at any step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from gesso.errors import NumericsError
+from gesso.training.ema import EMA
+from gesso.training.recipe import Recipe
+from gesso.training.state import TrainingState, load_state, save_state
+
+Model = TypeVar("Model", bound=nn.Module)
+Trained = TypeVar("Trained", bound=nn.Module, covariant=True)
+
+
+class Task(Protocol[Trained]):
+    """What is trained, and on what.
+
+    Attributes:
+        name: of the files in the run's folder.
+        model: every weight that is trained.
+        settings: what the model and the data depend on; a run cannot be resumed with others.
+    """
+
+    name: str
+    settings: dict[str, Any]
+
+    @property
+    def model(self) -> Trained: ...
+
+    def loss(self, step: int) -> Tensor:
+        """The loss of one batch; its randomness follows from the step alone."""
+        ...
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """One optimizer step: its number (from 0), loss and learning rate."""
+
+    index: int
+    loss: float
+    learning_rate: float
+
+
+class Trainer(Generic[Model]):
+    """AdamW with gradient clipping and averaged weights.
+
+    Args:
+        task: what to train.
+        recipe: how.
+        folder: keeps ``<task>.pt``, the state to resume from (read if it is there), and
+            ``<task>.csv``, the loss of every step.
+        save_every: steps between two savings; one that is closed early saves as well.
+
+    Raises:
+        ResumeError: the folder holds a run with other settings.
+    """
+
+    def __init__(self, task: Task[Model], recipe: Recipe, folder: Path, save_every: int = 200) -> None:
+        self.task = task
+        self.recipe = recipe
+        self.save_every = save_every
+        self.state_path = folder / f"{task.name}.pt"
+        self.log_path = folder / f"{task.name}.csv"
+        self.average = EMA(task.model, recipe.ema_decay)
+        self.optimizer = torch.optim.AdamW(
+            task.model.parameters(), betas=(0.9, 0.99), weight_decay=recipe.weight_decay
+        )
+        self.step = 0
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.state_path.exists():
+            self._resume()
+        self._trim_log()
+
+    def run(self) -> Generator[TrainingStep, None, None]:
+        """Train to the end, yielding each step; closing the iterator early saves the state.
+
+        Raises:
+            NumericsError: the loss is no longer finite; the state saved last is still good.
+        """
+        with self.log_path.open("a", encoding="utf-8", buffering=1) as log:
+            while self.step < self.recipe.steps:
+                result = self._train_step(self.step)
+                self.step += 1
+                log.write(f"{result.index},{result.loss:.6g}\n")
+                if self.step % self.save_every == 0 or self.step == self.recipe.steps:
+                    self._save()
+                try:
+                    yield result
+                except GeneratorExit:  # between two steps, so weights and optimizer agree
+                    self._save()
+                    raise
+
+    def _train_step(self, index: int) -> TrainingStep:
+        rate = self.recipe.learning_rate_at(index)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss = self.task.loss(index)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise NumericsError(
+                f"the loss of step {index} is {value}",
+                "Resume with a lower learning rate.",
+                where=self.task.name,
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.task.model.parameters(), max_norm=1.0)
+        self.optimizer.step()
+        self.average.update(self.task.model, index)
+        return TrainingStep(index, value, rate)
+
+    def _fingerprint(self) -> dict[str, Any]:
+        return {**self.task.settings, **self.recipe.fingerprint()}
+
+    def _save(self) -> None:
+        state = TrainingState(
+            fingerprint=self._fingerprint(),
+            step=self.step,
+            model=self.task.model.state_dict(),
+            average=self.average.model.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+        )
+        save_state(state, self.state_path)
+
+    def _resume(self) -> None:
+        state = load_state(self.state_path, self._fingerprint())
+        self.task.model.load_state_dict(state.model)
+        self.average.model.load_state_dict(state.average)
+        self.optimizer.load_state_dict(state.optimizer)
+        self.step = state.step
+
+    def _trim_log(self) -> None:
+        """Drop lines of steps that a killed run had logged but not saved, and begin a new file."""
+        lines = self.log_path.read_text(encoding="utf-8").splitlines() if self.log_path.exists() else []
+        kept = ["step,loss", *lines[1 : self.step + 1]]
+        self.log_path.write_text("\n".join(kept) + "\n", encoding="utf-8")
