@@ -162,6 +162,16 @@ def test_pictures_count_up_from_the_seed() -> None:
     assert [resolved.seed_of(index) for index in range(3)] == [7, 8, 9]
 
 
+@given(count=st.integers(1, 20), batch_size=st.integers(1, 25))
+def test_batches_are_the_same_pictures_in_parts(count: int, batch_size: int) -> None:
+    resolved = GenerationRequest("", seed=7, count=count, batch_size=batch_size).resolve(SD15)
+    batches = list(resolved.batches())
+    assert all(batch.count <= batch_size for batch in batches)
+    pictures = [batch.picture(index) for batch in batches for index in range(batch.count)]
+    assert pictures == [resolved.picture(index) for index in range(count)]
+    assert [picture.seed for picture in pictures] == list(range(7, 7 + count))
+
+
 def test_resolving_checks_the_request_against_the_model() -> None:
     with pytest.raises(RequestError, match="outside 1…3") as caught:
         GenerationRequest("", clip_skip=4).resolve(STORYBOOK)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -41,21 +41,21 @@ class ReadRequest:
     unknown: dict[str, str]
     source: Literal["gesso", "parameters"]
 
-    def request(self, **changes: object) -> GenerationRequest:
-        """The request, with some fields changed.
+    @property
+    def request(self) -> GenerationRequest:
+        """The request as it was.
 
         Raises:
-            RequestError: gesso cannot draw it, for want of a sampler, say.
+            RequestError: gesso cannot draw it, for want of a sampler, say; then build one from ``fields``.
         """
-        return GenerationRequest.from_json({**self.fields, **changes})
+        return GenerationRequest.from_json(self.fields)
 
 
-def png_info(request: ResolvedRequest, model_name: str, index: int = 0) -> PngInfo:
-    """Both texts for picture ``index`` of a request: that picture alone, whatever batch it was drawn in."""
-    alone = replace(request, seed=request.seed_of(index), count=1, batch_size=1)
-    own = {"gesso": __version__, "model": model_name, "request": alone.to_json()}
+def png_info(request: ResolvedRequest, model_name: str) -> PngInfo:
+    """Both texts for the picture that a request draws; of several, the first (see ``request.picture``)."""
+    own = {"gesso": __version__, "model": model_name, "request": request.picture(0).to_json()}
     info = PngInfo()
-    info.add_text("parameters", to_parameters(request, model_name, index))
+    info.add_text("parameters", to_parameters(request, model_name))
     info.add_text("gesso", json.dumps(own))
     return info
 
@@ -82,14 +82,14 @@ def read_request(path: Path) -> ReadRequest:
     )
 
 
-def to_parameters(request: ResolvedRequest, model_name: str, index: int = 0) -> str:
-    """AUTOMATIC1111's text for picture ``index``: prompt, negative prompt and one line of settings."""
+def to_parameters(request: ResolvedRequest, model_name: str) -> str:
+    """AUTOMATIC1111's text: the prompt, the negative prompt and one line of settings."""
     settings = {
         "Steps": str(request.steps),
         "Sampler": SAMPLERS[request.sampler].label,
         "Schedule type": SCHEDULES[request.schedule].label,
         "CFG scale": _number(request.guidance_scale),
-        "Seed": str(request.seed_of(index)),
+        "Seed": str(request.seed),
         "Size": f"{request.width}x{request.height}",
         "Model": model_name.encode("utf-8", "replace").decode("utf-8"),
     }

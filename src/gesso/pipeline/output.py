@@ -14,10 +14,10 @@ from pathlib import Path
 from string import Formatter
 
 from PIL.Image import Image
-from PIL.PngImagePlugin import PngInfo
 
 from gesso.errors import OutputError
-from gesso.pipeline.request import ResolvedRequest
+from gesso.pipeline.metadata import png_info
+from gesso.pipeline.request import GenerationRequest, ResolvedRequest
 
 FIELDS = ("seed", "index")
 _NUMBERED = re.compile(r"(\d{5,6})-\d+\.png")
@@ -75,17 +75,19 @@ class OutputPattern:
                 shown = f"{{{name}{'!' + conversion if conversion else ''}{':' + width if width else ''}}}"
                 raise OutputError(f"{shown} is not a field", advice, where=self.text)
 
-    def path(self, request: ResolvedRequest, index: int) -> Path:
-        """The file, or the folder, of picture ``index``."""
-        return Path(self.text.format(seed=request.seed_of(index), index=index))
+    def path(self, seed: int, index: int) -> Path:
+        """The file, or the folder, of a picture."""
+        return Path(self.text.format(seed=seed, index=index))
 
-    def check_writable(self, request: ResolvedRequest) -> None:
+    def check_writable(self, request: GenerationRequest) -> None:
         """Find out before drawing whether all pictures of the request can be written.
+
+        While the seed is open, a name that depends on it is only known to be in a folder one can write to.
 
         Raises:
             OutputError: a file exists, two pictures would get one name, or a folder cannot be written.
         """
-        paths = [self.path(request, index) for index in range(request.count)]
+        paths = [self.path((request.seed or 0) + index, index) for index in range(request.count)]
         if not self.is_folder:
             if len(set(paths)) < len(paths):
                 name = Path(self.text)
@@ -94,34 +96,36 @@ class OutputPattern:
                     f"Number them: {name.stem}-{{index}}{name.suffix}.",
                     where=self.text,
                 )
-            for path in paths:
-                _check_free(path)
+            if request.seed is not None or paths[0] == self.path(1, 0):
+                for path in paths:
+                    _check_free(path)
         for folder in {path if self.is_folder else path.parent for path in paths}:
             _try_folder(folder)
 
-    def save(
-        self, pil_image: Image, request: ResolvedRequest, index: int, info: PngInfo | None = None
-    ) -> Path:
-        """Write picture ``index`` and return its path.
+    def save(self, pil_image: Image, request: ResolvedRequest, model_name: str, index: int = 0) -> Path:
+        """Write a picture, and in it how it was made.
 
         In a folder its name is the next free number and its seed, "00012-1234.png".
 
         Args:
-            info: text chunks to write with it, see `gesso.pipeline.metadata`.
+            request: what this picture alone was drawn from, see ``ResolvedRequest.picture``.
+            model_name: of the model that drew it.
+            index: its place among the pictures of the request it was part of.
+
+        Returns:
+            The path of the new file.
 
         Raises:
             OutputError: the file exists or cannot be written; nothing of it is left behind.
         """
         buffer = io.BytesIO()
-        pil_image.save(buffer, format="PNG", pnginfo=info)
-        path = self.path(request, index)
+        pil_image.save(buffer, format="PNG", pnginfo=png_info(request, model_name))
+        path = self.path(request.seed, index)
         if not self.is_folder:
             write_new_file(path, buffer.getvalue())
             return path
         number = _last_number(path) + 1
-        while not _write_if_free(
-            numbered := path / f"{number:05d}-{request.seed_of(index)}.png", buffer.getvalue()
-        ):
+        while not _write_if_free(numbered := path / f"{number:05d}-{request.seed}.png", buffer.getvalue()):
             number += 1  # another process was faster
         return numbered
 
