@@ -90,8 +90,9 @@ def leading(noise_schedule: NoiseSchedule, points: int) -> list[float]:
 
 def trailing(noise_schedule: NoiseSchedule, points: int) -> list[float]:
     """Timesteps evenly down from T−1, leaving the short end at 0 (Lin et al. 2024, table 2)."""
-    stride = noise_schedule.steps / points
-    return [round(noise_schedule.steps - stride * k) - 1.0 for k in range(points)]
+    steps = float(noise_schedule.steps)
+    stride = steps - (steps - steps / points)  # rounded as numpy's arange does, which decides the halves
+    return [round(steps - stride * k) - 1.0 for k in range(points)]
 
 
 def karras(noise_schedule: NoiseSchedule, points: int, rho: float = 7.0) -> list[float]:
