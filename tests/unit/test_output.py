@@ -15,7 +15,7 @@ from PIL import Image
 from gesso.config import SD15
 from gesso.errors import OutputError
 from gesso.pipeline import output
-from gesso.pipeline.metadata import read_request
+from gesso.pipeline.metadata import png_info, read_request
 from gesso.pipeline.output import OutputPattern, write_new_file
 from gesso.pipeline.request import GenerationRequest, ResolvedRequest
 
@@ -34,7 +34,7 @@ def test_file_name_is_filled_in(tmp_path: Path) -> None:
     pattern = OutputPattern(f"{tmp_path}/cats/{{seed}}-{{index:03}}-{{{{x}}}}.png")
     pattern.check_writable(request(2))
     assert files_in(tmp_path) == []
-    paths = [pattern.save(PICTURE, request(2).picture(index), "m", index) for index in range(2)]
+    paths = [pattern.save(PICTURE, request(2), index) for index in range(2)]
     assert [path.name for path in paths] == ["7-000-{x}.png", "8-001-{x}.png"]
     with Image.open(paths[1]) as written:
         assert written.format == "PNG"
@@ -46,7 +46,7 @@ def test_pictures_in_a_folder_are_numbered_on(tmp_path: Path) -> None:
     (tmp_path / "20240115-holiday.png").write_bytes(b"")
     pattern = OutputPattern(str(tmp_path))
     pattern.check_writable(request(2))
-    assert [pattern.save(PICTURE, request(2).picture(index), "m").name for index in range(2)] == [
+    assert [pattern.save(PICTURE, request(2), index).name for index in range(2)] == [
         "00042-7.png",
         "00043-8.png",
     ]
@@ -57,13 +57,13 @@ def test_what_names_no_png_is_a_folder(tmp_path: Path, name: str) -> None:
     pattern = OutputPattern(f"{tmp_path}/{name}")
     assert pattern.is_folder
     pattern.check_writable(request())
-    assert pattern.save(PICTURE, request(), "m") == tmp_path / name.format(seed=7) / "00001-7.png"
+    assert pattern.save(PICTURE, request(), 0) == tmp_path / name.format(seed=7) / "00001-7.png"
 
 
 def test_folder_that_looks_like_a_picture_is_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "house.png"
     folder.mkdir()
-    assert OutputPattern(str(folder)).save(PICTURE, request(), "m") == folder / "00001-7.png"
+    assert OutputPattern(str(folder)).save(PICTURE, request(), 0) == folder / "00001-7.png"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_existing_file_is_refused_before_drawing_and_kept(tmp_path: Path) -> Non
     with pytest.raises(OutputError, match=r"8\.png: it exists already"):
         pattern.check_writable(request(2))
     with pytest.raises(OutputError, match="exists already"):
-        pattern.save(PICTURE, request(2).picture(1), "m", 1)
+        pattern.save(PICTURE, request(2), 1)
     assert path.read_bytes() == b"mine"
     assert files_in(tmp_path) == ["8.png"]
 
@@ -117,11 +117,11 @@ def test_names_that_need_an_open_seed_are_checked_when_it_is_known(tmp_path: Pat
         OutputPattern(f"{tmp_path}/a.png").check_writable(GenerationRequest("a cat", count=2))
 
 
-def test_picture_carries_its_request(tmp_path: Path) -> None:
-    path = OutputPattern(str(tmp_path)).save(PICTURE, request(3).picture(2), "sd15", 2)
+def test_picture_carries_what_it_is_given(tmp_path: Path) -> None:
+    path = OutputPattern(str(tmp_path)).save(PICTURE, request(3), 2, png_info(request(3), "sd15", 2))
     read = read_request(path)
-    assert read.request.resolve(SD15) == request(3).picture(2)
-    assert (read.model, read.request.seed) == ("sd15", 9)
+    assert read.request().resolve(SD15) == request(3).picture(2)
+    assert (read.model, read.request().seed) == ("sd15", 9)
 
 
 def test_pictures_cannot_share_a_name(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_file_is_no_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(OutputError, match="Not a directory"):
         pattern.check_writable(request())
     with pytest.raises(OutputError, match="cannot be written"):
-        pattern.save(PICTURE, request(), "m")
+        pattern.save(PICTURE, request(), 0)
     assert files_in(tmp_path) == ["plain"]
 
 
@@ -189,7 +189,7 @@ def raiser(error: BaseException) -> Callable[..., None]:
 def test_no_space_is_said_plainly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", raiser(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
     with pytest.raises(OutputError, match=r"No space left on device\)\. Free some space"):
-        OutputPattern(f"{tmp_path}/a.png").save(PICTURE, request(), "m")
+        OutputPattern(f"{tmp_path}/a.png").save(PICTURE, request(), 0)
     assert files_in(tmp_path) == []
 
 
@@ -199,7 +199,7 @@ def test_interrupt_leaves_nothing_behind(
 ) -> None:
     monkeypatch.setattr(os, moment, raiser(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
-        OutputPattern(str(tmp_path)).save(PICTURE, request(), "m")
+        OutputPattern(str(tmp_path)).save(PICTURE, request(), 0)
     assert files_in(tmp_path) == []
 
 
@@ -220,7 +220,7 @@ def test_file_systems_without_hard_links_get_the_same(
 def test_racing_writers_never_lose_a_picture(tmp_path: Path) -> None:
     pattern = OutputPattern(str(tmp_path))
     with ThreadPoolExecutor(8) as pool:
-        paths = list(pool.map(lambda _: pattern.save(PICTURE, request(), "m"), range(24)))
+        paths = list(pool.map(lambda _: pattern.save(PICTURE, request(), 0), range(24)))
     assert len(set(paths)) == 24
     assert files_in(tmp_path) == sorted(path.name for path in paths)
     for path in paths:

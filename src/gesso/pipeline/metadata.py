@@ -41,21 +41,20 @@ class ReadRequest:
     unknown: dict[str, str]
     source: Literal["gesso", "parameters"]
 
-    @property
-    def request(self) -> GenerationRequest:
-        """The request as it was.
+    def request(self, **changes: object) -> GenerationRequest:
+        """The request, with some fields changed.
 
         Raises:
-            RequestError: gesso cannot draw it, for want of a sampler, say; then build one from ``fields``.
+            RequestError: gesso cannot draw it, for want of a sampler, say.
         """
-        return GenerationRequest.from_json(self.fields)
+        return GenerationRequest.from_json({**self.fields, **changes})
 
 
-def png_info(request: ResolvedRequest, model_name: str) -> PngInfo:
-    """Both texts for the picture that a request draws; of several, the first (see ``request.picture``)."""
-    own = {"gesso": __version__, "model": model_name, "request": request.picture(0).to_json()}
+def png_info(request: ResolvedRequest, model_name: str, index: int = 0) -> PngInfo:
+    """Both texts for picture ``index`` of a request: that picture alone, whatever batch it was drawn in."""
+    own = {"gesso": __version__, "model": model_name, "request": request.picture(index).to_json()}
     info = PngInfo()
-    info.add_text("parameters", to_parameters(request, model_name))
+    info.add_text("parameters", to_parameters(request, model_name, index))
     info.add_text("gesso", json.dumps(own))
     return info
 
@@ -82,14 +81,14 @@ def read_request(path: Path) -> ReadRequest:
     )
 
 
-def to_parameters(request: ResolvedRequest, model_name: str) -> str:
-    """AUTOMATIC1111's text: the prompt, the negative prompt and one line of settings."""
+def to_parameters(request: ResolvedRequest, model_name: str, index: int = 0) -> str:
+    """AUTOMATIC1111's text for picture ``index``: prompt, negative prompt and one line of settings."""
     settings = {
         "Steps": str(request.steps),
         "Sampler": SAMPLERS[request.sampler].label,
         "Schedule type": SCHEDULES[request.schedule].label,
         "CFG scale": _number(request.guidance_scale),
-        "Seed": str(request.seed),
+        "Seed": str(request.seed_of(index)),
         "Size": f"{request.width}x{request.height}",
         "Model": model_name.encode("utf-8", "replace").decode("utf-8"),
     }

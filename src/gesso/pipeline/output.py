@@ -14,9 +14,9 @@ from pathlib import Path
 from string import Formatter
 
 from PIL.Image import Image
+from PIL.PngImagePlugin import PngInfo
 
 from gesso.errors import OutputError
-from gesso.pipeline.metadata import png_info
 from gesso.pipeline.request import GenerationRequest, ResolvedRequest
 
 FIELDS = ("seed", "index")
@@ -102,30 +102,28 @@ class OutputPattern:
         for folder in {path if self.is_folder else path.parent for path in paths}:
             _try_folder(folder)
 
-    def save(self, pil_image: Image, request: ResolvedRequest, model_name: str, index: int = 0) -> Path:
-        """Write a picture, and in it how it was made.
+    def save(
+        self, pil_image: Image, request: ResolvedRequest, index: int, info: PngInfo | None = None
+    ) -> Path:
+        """Write picture ``index`` of a request and return its path.
 
         In a folder its name is the next free number and its seed, "00012-1234.png".
 
         Args:
-            request: what this picture alone was drawn from, see ``ResolvedRequest.picture``.
-            model_name: of the model that drew it.
-            index: its place among the pictures of the request it was part of.
-
-        Returns:
-            The path of the new file.
+            info: the texts to write with it, see `gesso.pipeline.metadata.png_info`.
 
         Raises:
             OutputError: the file exists or cannot be written; nothing of it is left behind.
         """
         buffer = io.BytesIO()
-        pil_image.save(buffer, format="PNG", pnginfo=png_info(request, model_name))
-        path = self.path(request.seed, index)
+        pil_image.save(buffer, format="PNG", pnginfo=info)
+        seed = request.seed_of(index)
+        path = self.path(seed, index)
         if not self.is_folder:
             write_new_file(path, buffer.getvalue())
             return path
         number = _last_number(path) + 1
-        while not _write_if_free(numbered := path / f"{number:05d}-{request.seed}.png", buffer.getvalue()):
+        while not _write_if_free(numbered := path / f"{number:05d}-{seed}.png", buffer.getvalue()):
             number += 1  # another process was faster
         return numbered
 
