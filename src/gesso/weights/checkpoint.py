@@ -114,9 +114,13 @@ def open_file(path: Path, *, ema: bool) -> Checkpoint:
     kind = recognise(tensors)
     if kind not in (Kind.SD1, Kind.SD1_INPAINTING):
         raise WrongKindError(f"is {kind}", ONLY_SD1, where=where)
-    if ema and not ldm.has_ema(tensors):
-        raise CheckpointError("has no EMA weights", "Open it without asking for them.", where=where)
-    tensors = ldm.model_tensors(tensors, ema=ema)
+    averaged = ldm.averaged(tensors) if ema else {}
+    tensors = ldm.model_tensors(tensors)
+    if ema and len(averaged) < sum(key.startswith(f"{ldm.UNET}.") for key in tensors):
+        raise CheckpointError(
+            "does not have the EMA weights of its UNet", "Open it without asking for them.", where=where
+        )
+    tensors |= averaged
     metadata = read_metadata(path)
     note = metadata.get(NOTE)
     config = infer_config(tensors, path) if note is None else folder_config.read_note(note, path)

@@ -17,6 +17,8 @@ from gesso.weights.safetensors_file import read_header, read_safetensors
 
 Tensors = dict[str, Tensor]
 
+READERS = {"safetensors": read_safetensors, "zip": read_zip, "pickle": read_legacy}
+
 
 def read_tensors(path: Path) -> Tensors:
     """Read every tensor of a weights file, on the CPU and in the precision it was saved in.
@@ -29,10 +31,7 @@ def read_tensors(path: Path) -> Tensors:
         UnsafePickleError: it is a pickle that wants more than tensors. None of it was run.
     """
     path = Path(path)
-    kind = weights_format(path)
-    if kind == "safetensors":
-        return read_safetensors(path)
-    tensors = read_zip(path) if kind == "zip" else read_legacy(path)
+    tensors = READERS[weights_format(path)](path)
     if not tensors:
         raise FormatError("holds no tensors", where=str(path))
     return tensors
@@ -42,5 +41,5 @@ def read_metadata(path: Path) -> dict[str, str]:
     """The notes in a safetensors file's header; empty for other formats."""
     if weights_format(path) != "safetensors":
         return {}
-    metadata = read_header(path).get("__metadata__") or {}
+    metadata = read_header(path).get("__metadata__", {})
     return {str(key): str(value) for key, value in metadata.items()}

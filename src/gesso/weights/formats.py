@@ -92,6 +92,10 @@ def refuse_known(path: Path, head: bytes) -> None:
             "Run `git lfs pull`, or download the file.",
             where=where,
         )
+    if not head.strip(b"\0"):
+        raise FormatError(
+            "begins with nothing but zeros, as a broken-off download does", AGAIN, where=where
+        )
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--")):
         raise FormatError(

@@ -67,12 +67,13 @@ MARKS: tuple[tuple[str, Kind], ...] = (
 )
 """A piece of a name that only one kind of file has; the first that occurs decides."""
 
-INPUT_CHANNELS = {
+INPUT_CHANNELS: Mapping[int | None, Kind] = {
     5: Kind.DEPTH,
     7: Kind.UPSCALER,
     8: Kind.PIX2PIX,
     9: Kind.SD1_INPAINTING,
 }
+"""Kinds told by how many channels the UNet reads, where all else is as in SD 1.x."""
 
 EMBEDDING_SHAPES = ((768,), (1024,), (1280,))
 """Last dimensions of a textual-inversion vector: SD 1.x, SD 2.x, SDXL."""
@@ -85,22 +86,22 @@ def recognise(tensors: Mapping[str, Tensor]) -> Kind:
             return kind
     if len(tensors) <= 2 and all(tensor.shape[-1:] in EMBEDDING_SHAPES for tensor in tensors.values()):
         return Kind.EMBEDDING
-    return recognise_unet_of(tensors) or recognise_parts(tensors)
-
-
-def recognise_unet_of(tensors: Mapping[str, Tensor]) -> Kind | None:
-    """Kinds told by the UNet's shapes: SD 2.x and SDXL project linearly, SDXL has a label embedding."""
-    linear = any(key.endswith(".proj_in.weight") and t.ndim == 2 for key, t in tensors.items())
     if any(".label_emb." in f".{key}" or key.startswith("add_embedding.") for key in tensors):
         return Kind.SDXL
-    if linear:
-        return Kind.SD2
+    if any(key.endswith(".proj_in.weight") and tensor.ndim == 2 for key, tensor in tensors.items()):
+        return Kind.SD2  # which projects linearly where SD 1.x has 1×1 convolutions
+    kind = recognise_parts(tensors)
+    return INPUT_CHANNELS.get(input_channels(tensors), kind) if kind == Kind.SD1 else kind
+
+
+def input_channels(tensors: Mapping[str, Tensor]) -> int | None:
+    """Channels the UNet of a single file reads."""
     conv_in = tensors.get(f"{ldm.UNET}.input_blocks.0.0.weight")
-    return None if conv_in is None or conv_in.ndim != 4 else INPUT_CHANNELS.get(conv_in.shape[1])
+    return None if conv_in is None or conv_in.ndim != 4 else conv_in.shape[1]
 
 
 def recognise_parts(tensors: Mapping[str, Tensor]) -> Kind:
-    """Kinds told by which of the three parts are there."""
+    """Kinds told by which of the three networks are there."""
 
     def has(*prefixes: str) -> bool:
         return any(key.startswith(prefixes) for key in tensors)

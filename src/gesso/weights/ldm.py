@@ -36,7 +36,6 @@ TRAINING_ONLY = frozenset(
         "sqrt_one_minus_alphas_cumprod",
         "sqrt_recip_alphas_cumprod",
         "sqrt_recipm1_alphas_cumprod",
-        f"{TEXT_ENCODER}.text_model.embeddings.position_ids",
         "cond_stage_model.logit_scale",
         "cond_stage_model.text_projection",
         f"{TEXT_ENCODER}.text_projection.weight",
@@ -159,32 +158,26 @@ def middle_renames(theirs: str, ours: str) -> Iterator[Rename]:
         yield rename.below(f"{theirs}.attn_1", f"{ours}.attentions.0")
 
 
-def model_tensors(tensors: Mapping[str, Tensor], *, ema: bool) -> dict[str, Tensor]:
-    """A file's tensors without those only training needs, the names of early releases brought up to date.
-
-    Args:
-        ema: take the UNet's weights averaged over training, where the file has them, instead of the last.
-    """
-    model = {
+def model_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A file's tensors without training's own; the names of early releases brought up to date."""
+    return {
         modern_name(key): tensor
         for key, tensor in tensors.items()
-        if key not in TRAINING_ONLY and not key.startswith(TRAINING_ONLY_PREFIXES)
+        if key not in TRAINING_ONLY
+        and not key.startswith(TRAINING_ONLY_PREFIXES)
+        and not key.endswith(".position_ids")
     }
-    if ema:
-        for key in model:
-            averaged = tensors.get(ema_name(key))
-            if averaged is not None:
-                model[key] = averaged
-    return {key: tensor for key, tensor in model.items() if not key.endswith("position_ids")}
+
+
+def averaged(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The UNet weights averaged over training (EMA), as far as there are any, under their usual names."""
+    names = (key for key in tensors if key.startswith(f"{UNET}."))
+    return {key: tensors[ema_name(key)] for key in names if ema_name(key) in tensors}
 
 
 def ema_name(key: str) -> str:
     """Where the average of a UNet weight is: its name without the outer module and the dots."""
     return EMA + key.removeprefix("model.").replace(".", "")
-
-
-def has_ema(tensors: Mapping[str, Tensor]) -> bool:
-    return any(key.startswith(f"{EMA}diffusion_model") for key in tensors)
 
 
 def modern_name(key: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from gesso.errors import FormatError, UnsafePickleError
+from gesso.errors import CheckpointError, FormatError, UnsafePickleError
 from gesso.weights.formats import AGAIN
 from gesso.weights.pickle_scan import scan_pickle
 
@@ -142,7 +142,9 @@ def check_zip(path: Path) -> bool:
             with archive.open(entries["data.pkl"]) as file:
                 check_names(path, file)
             return all(info.compress_type == zipfile.ZIP_STORED for info in entries.values())
-    except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+    except CheckpointError:
+        raise
+    except Exception as error:
         raise FormatError(f"is cut off or corrupt ({error})", AGAIN, where=where) from error
 
 

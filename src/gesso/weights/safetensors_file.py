@@ -54,6 +54,7 @@ def read_header(path: Path) -> dict[str, Any]:
         text = file.read(length)
     try:
         header = json.loads(text)
+        header.get("__metadata__", {}).items()
         end = max(
             (entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"),
             default=0,
