@@ -88,12 +88,17 @@ def generate(
     from gesso.pipeline.output import OutputPattern
 
     started = time.perf_counter()
-    request = read_fields(source, {name: value for name, value in fields.items() if value is not None})
+    request, drawn_with = read_fields(
+        source, {name: value for name, value in fields.items() if value is not None}
+    )
     pattern = OutputPattern(output)
+    pattern.check_writable(request)  # before a model is loaded for nothing
 
     from gesso.pipeline.load import BUILT_IN, load
 
     pipeline = load(model or BUILT_IN, device=device, dtype=dtype, ema=ema)
+    if drawn_with not in (None, pipeline.name):
+        click.echo(f"gesso: {source} was drawn with {drawn_with}; drawing with {pipeline.name}", err=True)
     resolved = request.resolve(pipeline.config)
     pattern.check_writable(resolved)
     pictures = draw(pipeline, resolved, pattern, echo_paths=not as_json)
@@ -103,14 +108,14 @@ def generate(
         click.echo(json.dumps({**report, "seconds": seconds}, ensure_ascii=False))
 
 
-def read_fields(source: Path | None, fields: dict[str, Any]) -> GenerationRequest:
-    """The request of the options, over that of the picture given by ``--from``."""
+def read_fields(source: Path | None, fields: dict[str, Any]) -> tuple[GenerationRequest, str | None]:
+    """The request of the options, over that of the picture given by ``--from``, and that one's model."""
     from gesso.pipeline.request import GenerationRequest
 
     if source is None:
         if "prompt" not in fields:
             raise click.UsageError('Give a PROMPT (it may be ""), or --from PICTURE.png.')
-        return GenerationRequest.from_json(fields)
+        return GenerationRequest.from_json(fields), None
 
     from gesso.pipeline.metadata import read_request
 
@@ -119,7 +124,7 @@ def read_fields(source: Path | None, fields: dict[str, Any]) -> GenerationReques
         click.echo(f"gesso: {source}: {name}: {value} is nothing gesso knows; left out", err=True)
     if "sampler" in fields:
         fields = {"schedule": None, **fields}  # the picture's schedule went with its sampler
-    return found.request(**fields)
+    return found.request(**fields), found.model
 
 
 def draw(

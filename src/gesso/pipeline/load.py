@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gesso.errors import CheckpointError
+
 if TYPE_CHECKING:
     from gesso.pipeline.pipeline import Pipeline
 
@@ -44,6 +46,13 @@ def load(
     chosen_dtype = choose_dtype(dtype, chosen_device)
     checkpoint = open_checkpoint(source, ema=ema, variant=variant)
     tokenizer = Tokenizer.load(checkpoint.tokenizer)
+    if tokenizer.size > checkpoint.config.text_encoder.vocab_size:
+        raise CheckpointError(
+            f"the tokenizer has {tokenizer.size} tokens, the text encoder only "
+            f"{checkpoint.config.text_encoder.vocab_size}",
+            "They belong to different models.",
+            where=str(checkpoint.path),
+        )
     models = build(checkpoint, chosen_dtype, chosen_device)
     return Pipeline(models, checkpoint.config, tokenizer, name=model_name(source))
 

@@ -71,7 +71,7 @@ class Trainer(Generic[Model]):
         self.log_path = folder / f"{task.name}.csv"
         self.average = EMA(task.model, recipe.ema_decay)
         self.optimizer = torch.optim.AdamW(
-            task.model.parameters(), betas=(0.9, 0.99), weight_decay=recipe.weight_decay
+            task.model.parameters(), betas=(0.9, 0.99), weight_decay=recipe.weight_decay, fused=True
         )
         self.step = 0
         folder.mkdir(parents=True, exist_ok=True)
