@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gesso.errors import OutputError
@@ -17,18 +18,19 @@ def new_file(path: Path) -> Iterator[Path]:
     """Give the name of a temporary file beside ``path``; it becomes ``path`` when the block ends well.
 
     Raises:
-        OutputError: ``path`` exists already, or cannot be written (no such folder, no rights, full disk).
+        OutputError: ``path`` exists already, or cannot be written (no rights, full disk …).
     """
     temporary = beside(path)
     try:
         with refusing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
             flush(temporary)
-            refuse_existing(path)
-            temporary.rename(path)
+            give_name(temporary, path)
             flush_folder(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 @contextmanager
@@ -41,7 +43,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     temporary = beside(path)
     try:
         with refusing(path):
-            temporary.mkdir()
+            temporary.mkdir(parents=True)
             yield temporary
             for file in temporary.rglob("*"):
                 if file.is_file():
@@ -65,9 +67,22 @@ def refusing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "Free some space." if full else "Nothing was left behind."
         raise OutputError(
-            f"cannot be written ({error.strerror or error})", "Nothing was left behind.", where=str(path)
+            f"cannot be written ({error.strerror or error})", advice, where=str(path)
         ) from error
+
+
+def give_name(temporary: Path, path: Path) -> None:
+    """Rename a file; unlike a plain rename, this fails if the name is taken, wherever links exist."""
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        raise
+    except OSError:  # such as on FAT
+        refuse_existing(path)
+        temporary.rename(path)
 
 
 def refuse_existing(path: Path) -> None:

@@ -82,7 +82,7 @@ def write_safetensors(
         dtype: cast floating-point tensors to this precision; None keeps each one's.
     """
     # the widest first: then each one begins at a multiple of its own width
-    names = sorted(tensors, key=lambda name: -target_dtype(tensors[name], dtype).itemsize)
+    names = sorted(tensors, key=lambda name: (-target_dtype(tensors[name], dtype).itemsize, name))
     header: dict[str, Any] = {"__metadata__": {"format": "pt", **metadata}}
     end = 0
     for name in names:
