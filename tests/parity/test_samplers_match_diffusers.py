@@ -21,6 +21,8 @@ from gesso.diffusion.samplers import SAMPLERS
 from gesso.diffusion.schedule import NoiseSchedule
 from gesso.diffusion.spacing import SCHEDULES
 
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 TOLERANCE = 1e-4
 SEEDS = (7, 2**64 - 1)
 SHAPE = (4, 6, 5)

@@ -315,6 +315,17 @@ def test_steps_say_what_happened_and_inputs_stay_as_they_were(sampler: str, step
     assert walked[-1].latents.isfinite().all()
 
 
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_samplers_never_look_at_the_values_of_x(sampler: str) -> None:
+    """Sigmas stay on the CPU, latents wherever they are: a look would make a GPU wait."""
+    plan = make_plan(SAMPLERS[sampler], None, NOISE_SCHEDULE, 4)
+    x = torch.empty(1, *SHAPE, device="meta")
+    denoise = guide(Denoiser(says_its_context, NOISE_SCHEDULE), torch.empty(2, 1, 1, device="meta"), 2.0)
+    *_, last = plan.sampler.function(denoise, x, plan.sigmas, NoiseSource([0], SHAPE, device="meta"))
+    assert last.latents.device == x.device
+    assert last.latents.dtype == x.dtype
+
+
 def test_samplers_wait_to_be_asked() -> None:
     """A generator that is dropped half way evaluates nothing more."""
     evaluated: list[float] = []

@@ -23,15 +23,17 @@ class Network(Protocol):
 ROUNDINGS: dict[Rounding, Callable[[Tensor], Tensor]] = {
     "none": lambda timestep: timestep,
     "nearest": torch.round,
+    # Strictly below: where Diffusers cuts timesteps off, its noisiest is a hair under T−1 and becomes T−2.
     "below": lambda timestep: (timestep.ceil() - 1).clamp(min=0),
 }
 
 
 @dataclass(frozen=True)
 class Denoiser:
-    """Reads a network as ``denoised(x, σ)`` (Karras et al. 2022, equation 7 and table 1, columns VP).
+    """Reads a network as ``denoised(x, σ)`` (Karras et al. 2022, equation 7 and table 1, column VP).
 
-    The network computes in the context's dtype; everything around it in that of ``x``.
+    For v, see Salimans and Ho 2022, appendix D. The network computes in the context's dtype; everything
+    around it in that of ``x``.
 
     Attributes:
         network: what was trained.
@@ -61,7 +63,7 @@ class Denoiser:
             (b, 4, h, w) the estimate, in the dtype of ``x``.
         """
         timestep = ROUNDINGS[self.rounding](self.noise_schedule.timestep(sigma))
-        timesteps = torch.full((len(x),), float(timestep), device=x.device)  # (b,)
+        timesteps = torch.full((len(x),), float(timestep), dtype=torch.float32, device=x.device)  # (b,)
         scale = (sigma**2 + 1) ** 0.5
         model_output = self.network((x / scale).to(context.dtype), timesteps, context).to(x.dtype)
         if self.prediction == "v":

@@ -22,9 +22,9 @@ class NoiseSchedule:
         config = config or NoiseScheduleConfig()
         start, end = config.beta_start, config.beta_end
         if config.beta_schedule == "scaled_linear":
-            betas = torch.linspace(start**0.5, end**0.5, config.steps) ** 2
+            betas = torch.linspace(start**0.5, end**0.5, config.steps, dtype=torch.float32) ** 2
         else:
-            betas = torch.linspace(start, end, config.steps)
+            betas = torch.linspace(start, end, config.steps, dtype=torch.float32)
         self.alphas_cumprod = torch.cumprod(1 - betas, dim=0)
         self.sigmas = ((1 - self.alphas_cumprod) / self.alphas_cumprod) ** 0.5
         # In double precision, so that the sigma of a whole timestep maps back to exactly that timestep.

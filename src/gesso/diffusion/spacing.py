@@ -70,7 +70,7 @@ class Schedule:
         points = torch.tensor(self.points(noise_schedule, steps + spares)[:steps], dtype=torch.float64)
         if self.over == "timesteps":
             points = noise_schedule.sigma(points.round() if whole else points)
-        return torch.cat([points.float(), torch.tensor([end])])
+        return torch.cat([points, points.new_tensor([end])]).float()
 
 
 def uniform(noise_schedule: NoiseSchedule, points: int) -> list[float]:

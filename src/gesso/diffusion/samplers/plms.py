@@ -22,10 +22,12 @@ ADAMS_BASHFORTH = (
 
 
 def sample_plms(denoise: Denoise, x: Tensor, sigmas: Tensor, _noise: Noise) -> Iterator[Step]:
-    """DDIM steps along a mean of the last four slopes (Liu et al. 2022, Algorithm 2 and equation 9).
+    """DDIM steps along a mean of the last four slopes (Liu et al. 2022, pseudo linear multistep).
 
     The weights are those of equal steps. The first step, which has no slopes behind it, is corrected as
     in Heun's method (the paper's pseudo improved Euler step): one evaluation more than steps.
+    Slopes are averaged whatever the network predicts; Diffusers averages a v-network's raw outputs instead,
+    which leaves a method of first order.
     """
     slopes: deque[Tensor] = deque(maxlen=len(ADAMS_BASHFORTH))
     for index, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
