@@ -73,7 +73,7 @@ def small_network(latents: Tensor, timesteps: Tensor, context: Tensor) -> Tensor
 
 
 def cheap_network(latents: Tensor, timesteps: Tensor, context: Tensor) -> Tensor:
-    return (latents + context[0, 0, 0] + timesteps[0] / 1000).tanh()
+    return 0.8 * latents + 0.2 * torch.sin(3 * latents + timesteps[0] / 50 + context[:, :1, :1, None])
 
 
 CONTEXT = torch.randn(len(SEEDS), 3, 8, generator=torch.Generator().manual_seed(1))
