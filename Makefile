@@ -1,23 +1,42 @@
-.PHONY: check format lint types contracts test full
+# Every target sets up what it needs: an environment in .venv with the versions of constraints.txt.
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check install --quiet -c constraints.txt
 
-check: lint types contracts test  ## what CI runs
+.PHONY: picture check lint types contracts test full format
 
-lint:
-	ruff format --check .
-	ruff check .
+picture: $(VENV)/.gesso  ## draw the first picture
+	$(BIN)/gesso "a red house beside a pine tree, at night" --seed 7
 
-types:
-	pyright
+check: lint types contracts test  ## everything CI runs
 
-contracts:
-	lint-imports
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
 
-test:
-	pytest
+types: $(VENV)/.dev
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
-full:  ## full-size parity: about 10 GB of memory and some minutes
-	pytest -m full
+contracts: $(VENV)/.dev
+	$(BIN)/lint-imports
 
-format:
-	ruff format .
-	ruff check --fix .
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+full: $(VENV)/.dev  ## full-size parity: about 10 GB of memory and some minutes
+	$(BIN)/python -m pytest -m full
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# torch comes first and pinned: a looser request for it may bring gigabytes of CUDA along.
+$(VENV)/.gesso: pyproject.toml constraints.txt
+	test -x $(BIN)/python || python3 -m venv $(VENV)
+	$(PIP) torch
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.gesso
+	$(PIP) -e '.[dev]'
+	touch $@
