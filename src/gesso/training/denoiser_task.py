@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import mse_loss
 
 from gesso.config import ModelConfig
 from gesso.diffusion.schedule import NoiseSchedule
@@ -20,7 +21,7 @@ from gesso.storybook.render import render
 from gesso.storybook.scene import Scene
 from gesso.text.conditioning import encode_prompts
 from gesso.text.tokenizer import Tokenizer
-from gesso.training.losses import add_noise, min_snr_weight, v_target
+from gesso.training.losses import add_noise, v_target
 from gesso.training.recipe import Recipe
 from gesso.training.scenes import draw, scenes_of
 
@@ -65,8 +66,9 @@ class DenoiserTask:
 
         context = encode_prompts(self.text_encoder, self.tokenizer, captions, device=self.device)
         output = self.unet(add_noise(latents, noise, alphas_cumprod), timesteps, context)
-        error = (output - v_target(latents, noise, alphas_cumprod)).square().mean(dim=(1, 2, 3))  # (b,)
-        return (min_snr_weight(self.alphas_cumprod[timesteps]) * error).mean()
+        # Every timestep weighs the same in v: the noisiest ones, where only the caption tells what
+        # there is to see, so weigh as much as the others (in epsilon they would hardly count).
+        return mse_loss(output, v_target(latents, noise, alphas_cumprod))
 
     @torch.no_grad()
     def _encode(self, scenes: list[Scene]) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from gesso.models.autoencoder import Posterior
@@ -22,15 +21,6 @@ def kl_divergence(posterior: Posterior) -> Tensor:
     """Mean over all latents of KL(posterior ‖ standard normal), in nats (Kingma & Welling 2014, eq. 10)."""
     mean, log_variance = posterior
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
-
-
-def min_snr_weight(alphas_cumprod: Tensor, gamma: float = 5.0) -> Tensor:
-    """Weights of a v-prediction loss, min(SNR, γ) / (SNR + 1) (Hang et al. 2023, "Min-SNR", §3.4).
-
-    ᾱ of the drawn timesteps (b,) -> (b,).
-    """
-    snr = alphas_cumprod / (1 - alphas_cumprod)
-    return torch.clamp(snr, max=gamma) / (snr + 1)
 
 
 def v_target(latents: Tensor, noise: Tensor, alphas_cumprod: Tensor) -> Tensor:

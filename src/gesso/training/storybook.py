@@ -28,7 +28,7 @@ from gesso.weights.checkpoint import Checkpoint
 from gesso.weights.save import save_folder
 
 AUTOENCODER_RECIPE = Recipe(steps=3400, batch_size=8, learning_rate=1e-3)
-DENOISER_RECIPE = Recipe(steps=5000, batch_size=16, learning_rate=5e-4, warmup=200)
+DENOISER_RECIPE = Recipe(steps=4400, batch_size=16, learning_rate=7e-4, warmup=200)
 
 CAPTIONS = 20_000
 """How many captions the vocabulary is learnt from."""
