@@ -151,16 +151,12 @@ def is_comparable(sampler: str, schedule: str, steps: int, prediction: Predictio
     return not (sampler in ("ddim", "plms") and schedule == "trailing" and 1000 % steps)
 
 
-CASES = [
-    case
-    for case in [*product(PAIRS, (1, 2, 3, 4, 20, 50), ("epsilon",)), *product(PAIRS, (1, 4, 20), ("v",))]
-    if is_comparable(*case[0], *case[1:])
-]
+RUNS = [*product(PAIRS, (1, 2, 3, 4, 20, 50), ("epsilon",)), *product(PAIRS, (1, 4, 20), ("v",))]
+CASES = [case for pair, steps, prediction in RUNS if is_comparable(*(case := (*pair, steps, prediction)))]
 
 
-@pytest.mark.parametrize(("pair", "steps", "prediction"), CASES)
-def test_latents(pair: tuple[str, str], steps: int, prediction: Prediction) -> None:
-    sampler, schedule = pair
+@pytest.mark.parametrize(("sampler", "schedule", "steps", "prediction"), CASES)
+def test_latents(sampler: str, schedule: str, steps: int, prediction: Prediction) -> None:
     theirs = diffusers_latents(make_scheduler(sampler, schedule, steps, prediction))
     ours = gesso_latents(sampler, schedule, steps, prediction)
     assert relative_error(ours, theirs) <= TOLERANCE
