@@ -23,6 +23,7 @@ from gesso.weights.hub import resolve
 from gesso.weights.infer import infer_config
 from gesso.weights.keymap import KeyMap
 from gesso.weights.kinds import ONLY_SD1, Kind, recognise
+from gesso.weights.meta import on_meta
 
 NOTE = "gesso.config"
 """Metadata key of a safetensors file under which gesso notes the configuration."""
@@ -166,7 +167,7 @@ def build(
             before any is loaded.
     """
     config = checkpoint.config
-    with torch.device("meta"):
+    with on_meta():
         models = Models(
             TextEncoder(config.text_encoder), UNet(config.unet), Autoencoder(config.autoencoder)
         )
