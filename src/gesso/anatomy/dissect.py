@@ -11,12 +11,11 @@ from gesso.anatomy.shapes import Shape
 from gesso.anatomy.survey import survey
 from gesso.anatomy.trace import on_meta
 from gesso.config import ModelConfig
-from gesso.errors import RequestError
 from gesso.models.autoencoder import Autoencoder
 from gesso.models.text_encoder import TextEncoder
 from gesso.models.unet import UNet
-
-LARGEST_SIDE = 8192
+from gesso.pipeline.fields import check_side
+from gesso.pipeline.request import MAX_SIDE
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,9 @@ def dissect(config: ModelConfig, width: int | None = None, height: int | None = 
     Raises:
         RequestError: a side is not a multiple of the autoencoder's scale, or out of range.
     """
-    width = check_side("width", config.image_size if width is None else width, config)
-    height = check_side("height", config.image_size if height is None else height, config)
     scale = config.autoencoder.downscale
+    width = check_side(config.image_size if width is None else width, "width", scale, MAX_SIDE)
+    height = check_side(config.image_size if height is None else height, "height", scale, MAX_SIDE)
     with on_meta():
         text_encoder, unet = TextEncoder(config.text_encoder), UNet(config.unet)
         autoencoder = Autoencoder(config.autoencoder)
@@ -79,11 +78,3 @@ def dissect(config: ModelConfig, width: int | None = None, height: int | None = 
         encoder=survey(autoencoder, lambda: autoencoder.encode(image)),
         decoder=survey(autoencoder, lambda: autoencoder.decode(latents)),
     )
-
-
-def check_side(name: str, pixels: int, config: ModelConfig) -> int:
-    scale = config.autoencoder.downscale
-    if not 0 < pixels <= LARGEST_SIDE or pixels % scale:
-        advice = f"Use a multiple of {scale} from {scale} to {LARGEST_SIDE}."
-        raise RequestError(f"{pixels} is no size {config.name} can draw", advice, where=name)
-    return pixels
