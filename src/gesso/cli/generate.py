@@ -6,10 +6,12 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from gesso.cli.message import say
 from gesso.cli.options import model_options
 
 if TYPE_CHECKING:
@@ -98,14 +100,14 @@ def generate(
 
     pipeline = load(model or BUILT_IN, device=device, dtype=dtype, ema=ema)
     if drawn_with not in (None, pipeline.name):
-        click.echo(f"gesso: {source} was drawn with {drawn_with}; drawing with {pipeline.name}", err=True)
+        say(f"{source} was drawn with {drawn_with}; drawing with {pipeline.name}")
     resolved = request.resolve(pipeline.config)
     pattern.check_writable(resolved)
     pictures = draw(pipeline, resolved, pattern, echo_paths=not as_json)
     if as_json:
         seconds = round(time.perf_counter() - started, 3)
         report = {"pictures": pictures, "request": resolved.to_json(), "model": pipeline.name}
-        click.echo(json.dumps({**report, "seconds": seconds}, ensure_ascii=False))
+        click.echo(json.dumps({**report, "seconds": seconds}))
 
 
 def read_fields(source: Path | None, fields: dict[str, Any]) -> tuple[GenerationRequest, str | None]:
@@ -120,8 +122,8 @@ def read_fields(source: Path | None, fields: dict[str, Any]) -> tuple[Generation
     from gesso.pipeline.metadata import read_request
 
     found = read_request(source)
-    for name, value in found.unknown.items():
-        click.echo(f"gesso: {source}: {name}: {value} is nothing gesso knows; left out", err=True)
+    if found.unknown:
+        say(f"{source}: left out what gesso does not know: {shorten(', '.join(found.unknown), 200)}")
     if "sampler" in fields:
         fields = {"schedule": None, **fields}  # the picture's schedule went with its sampler
     return found.request(**fields), found.model
@@ -133,12 +135,13 @@ def draw(
     """Draw and write all pictures of a request; each is written as soon as its batch is done."""
     from gesso.cli.progress import progress_bar
     from gesso.pipeline.metadata import png_info
+    from gesso.pipeline.pipeline import last_step
 
     pictures: list[dict[str, Any]] = []
     batches = list(request.batches())
     with progress_bar(request.steps * len(batches), pipeline.name) as bar:
         for batch in batches:
-            *_, last = watched(pipeline.stream(batch), bar)
+            last = last_step(watched(pipeline.stream(batch), bar))
             for image in pipeline.decode(last.latents):
                 index = len(pictures)
                 info = png_info(request, pipeline.name, index)

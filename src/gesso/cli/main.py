@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from importlib import import_module
 import click
 
 from gesso import __version__
+from gesso.cli.message import say
 from gesso.errors import GessoError
 
 COMMANDS = ("generate", "inspect", "convert", "models", "samplers", "train")
@@ -30,16 +32,13 @@ class Program(click.Group):
         return getattr(import_module(f"gesso.cli.{cmd_name}"), cmd_name)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read ``gesso "a prompt" …`` as ``gesso generate "a prompt" …``."""
-        own = {"-h", "--help", "--version", "--debug"}
-        first = next((arg for arg in args if arg != "--debug"), None)
-        if first is not None and first not in own and first not in COMMANDS:
-            args = [
-                *(arg for arg in args if arg == "--debug"),
-                "generate",
-                *(a for a in args if a != "--debug"),
-            ]
-        return super().parse_args(ctx, args)
+        """Read ``gesso "a prompt" …`` as ``gesso generate "a prompt" …``, and --debug in any place."""
+        end = args.index("--") if "--" in args else len(args)
+        debug = ["--debug"] if "--debug" in args[:end] else []
+        args = [*(arg for arg in args[:end] if arg != "--debug"), *args[end:]]
+        if args and args[0] not in (*COMMANDS, "-h", "--help", "--version"):
+            args = ["generate", *args]
+        return super().parse_args(ctx, [*debug, *args])
 
 
 @click.group(
@@ -63,26 +62,41 @@ def program(debug: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and leave with its exit status."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    sys.exit(run(arguments))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # a path is printed as the bytes it is
+    status = run(list(sys.argv[1:] if arguments is None else arguments))
+    try:
+        sys.stdout.flush()
+    except OSError:  # it has been told; what cannot be written must not be tried again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)
 
 
 def run(arguments: list[str]) -> int:
-    """The exit status of one invocation; messages go to stderr."""
+    """The exit status of one invocation; messages go to stderr.
+
+    Raises:
+        GessoError, OSError: only with ``--debug``.
+        SystemExit: the reader of our output has gone; click says nothing then.
+    """
     try:
         program.main(args=arguments or ["--help"], prog_name="gesso", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except GessoError as error:
+    except (KeyboardInterrupt, click.Abort):
+        say("interrupted")
+        return 130
+    except (GessoError, OSError) as error:
         if "--debug" in arguments:
             raise
-        click.echo(f"gesso: {error}", err=True)
-        return 1
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("gesso: interrupted", err=True)
-        return 130
-    except BrokenPipeError:  # the reader of our output has gone: nothing is left to say, also at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        say(described(error))
         return 1
     return 0
+
+
+def described(error: GessoError | OSError) -> str:
+    """What went wrong, and where. An OSError that gets here is of no file of ours: stdout is full, say."""
+    if isinstance(error, GessoError) or error.strerror is None:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror

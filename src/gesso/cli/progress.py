@@ -16,5 +16,5 @@ def progress_bar(total: int, description: str, unit: str = "step") -> tqdm[Any]:
         disable=None,  # None: where stderr is not a terminal
         leave=False,
         dynamic_ncols=True,
-        bar_format="{desc}  {bar}  {n_fmt}/{total_fmt}  {postfix}  {elapsed} (left {remaining})",
+        bar_format="{desc}  {bar}  {n_fmt}/{total_fmt}{postfix}  {elapsed} (left {remaining})",
     )

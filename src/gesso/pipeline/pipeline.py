@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -20,11 +21,14 @@ from gesso.diffusion.samplers import SAMPLERS, Step
 from gesso.diffusion.schedule import NoiseSchedule
 from gesso.diffusion.spacing import SCHEDULES
 from gesso.errors import NumericsError, WrongKindError
+from gesso.models.autoencoder import Autoencoder
 from gesso.pipeline.images import to_pil
 from gesso.pipeline.request import GenerationRequest, ResolvedRequest
 from gesso.text.conditioning import encode_prompts
 from gesso.text.tokenizer import Tokenizer
 from gesso.weights.checkpoint import Models
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +62,11 @@ class Pipeline:
         self.noise_schedule = NoiseSchedule(config.noise)
         self.denoiser = Denoiser(self.unet, self.noise_schedule, config.noise.prediction)
 
-    @cached_property
+    @property
     def device(self) -> torch.device:
         return self.unet.conv_in.weight.device
 
-    @cached_property
+    @property
     def dtype(self) -> torch.dtype:
         return self.unet.conv_in.weight.dtype
 
@@ -86,8 +90,7 @@ class Pipeline:
 
     def draw(self, request: GenerationRequest) -> list[Image.Image]:
         """Draw a request's pictures as one batch, whatever its ``batch_size``."""
-        *_, last = self.stream(request)
-        return self.decode(last.latents)
+        return self.decode(last_step(self.stream(request)).latents)
 
     @torch.inference_mode()
     def stream(self, request: GenerationRequest) -> Iterator[Step]:
@@ -150,9 +153,8 @@ class Pipeline:
     def _decode_one(self, latents: Tensor) -> Tensor:
         image = self.autoencoder.decode(latents.to(self.dtype))
         if self.dtype != torch.float32 and not image.isfinite().all():
-            autoencoder = type(self.autoencoder)(self.config.autoencoder).to(self.device)
-            autoencoder.load_state_dict(self.autoencoder.state_dict())
-            image = autoencoder.decode(latents.float())
+            log.info("the autoencoder of %s overflows in %s; decoding in float32", self.name, self.dtype)
+            image = in_float32(self.autoencoder).decode(latents.float())
         return image.float()
 
     def check_kind(self) -> None:
@@ -167,3 +169,17 @@ class Pipeline:
                 "Use a text-to-image checkpoint.",
                 where=self.name,
             )
+
+
+def last_step(steps: Iterable[Step]) -> Step:
+    """Walk through all steps and keep the last alone: a thousand steps' latents would fill the memory."""
+    return deque(steps, maxlen=1).pop()
+
+
+def in_float32(autoencoder: Autoencoder) -> Autoencoder:
+    """A copy in full precision; the one given stays as it is."""
+    with torch.device("meta"):  # nothing is allocated or initialised twice
+        copy = Autoencoder(autoencoder.config)
+    weights = {key: tensor.float() for key, tensor in autoencoder.state_dict().items()}
+    copy.load_state_dict(weights, assign=True)
+    return copy.eval().requires_grad_(False)
