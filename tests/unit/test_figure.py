@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
@@ -14,6 +15,7 @@ import pytest
 from gesso.anatomy.dissect import Anatomy, dissect
 from gesso.anatomy.figure import draw
 from gesso.anatomy.numbers import count, mac_unit, share
+from gesso.anatomy.report import report
 from gesso.anatomy.tally import tally
 from gesso.config import (
     SD15,
@@ -186,3 +188,13 @@ def test_names_are_escaped() -> None:
     anatomy = dissect(replace(TINY, name="a <b> & c"))
     [title] = ElementTree.fromstring(draw(anatomy)).iter(f"{SVG}title")
     assert title.text == "The UNet of a <b> & c"
+
+
+def test_the_documentation_shows_what_the_code_draws_and_prints() -> None:
+    """Where it does not: `gesso inspect sd15 --figure …` writes the figure, and prints the report, anew."""
+    docs = Path(__file__).parents[2] / "docs"
+    anatomy = dissect(SD15)
+    assert (docs / "images" / "unet.svg").read_text(encoding="utf-8") == draw(anatomy)
+    excerpt = (docs / "unet.md").read_text(encoding="utf-8").rpartition("## The numbers")[2].split("```")[1]
+    printed = report(anatomy).splitlines()
+    assert [line for line in excerpt.strip("\n").splitlines() if line != "…" and line not in printed] == []

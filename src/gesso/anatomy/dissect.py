@@ -9,13 +9,13 @@ import torch
 from gesso.anatomy.outline import Outline
 from gesso.anatomy.shapes import Shape
 from gesso.anatomy.survey import survey
-from gesso.anatomy.trace import on_meta
 from gesso.config import ModelConfig
 from gesso.models.autoencoder import Autoencoder
 from gesso.models.text_encoder import TextEncoder
 from gesso.models.unet import UNet
 from gesso.pipeline.fields import check_side
 from gesso.pipeline.request import MAX_SIDE
+from gesso.weights.meta import on_meta
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def table(columns: Row, rows: Iterable[Row], *, left: tuple[int, ...]) -> Iterat
     """Lines of aligned cells under their headings; columns are flush right but for those in ``left``."""
     cells = [columns, *rows]
     widths = [max(len(row[index]) for row in cells) for index in range(len(columns))]
-    gap = "  " if sum(widths) + 2 * len(widths) <= WIDTH else " "
+    gap = "  " if sum(widths) + 2 * (len(widths) - 1) <= WIDTH else " "
     for row in cells:
         yield gap.join(
             cell.ljust(width) if index in left else cell.rjust(width)

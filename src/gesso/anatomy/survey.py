@@ -52,14 +52,15 @@ def survey(model: nn.Module, run: Callable[[], Tensor]) -> Outline:
 
 
 def group_by_block(calls: Iterable[Call], modules: dict[str, nn.Module]) -> Iterator[list[Call]]:
-    """The calls of each block, its own first; containers, which compute nothing themselves, are dropped."""
+    """The calls of each block, its own first.
+
+    Containers are dropped, but an activation that one applies between two blocks joins the block before it.
+    """
     group: list[Call] = []
     for call in calls:
-        if group and (call.path == group[0].path or call.path.startswith(f"{group[0].path}.")):
+        if group and (call.function or call.path.startswith(f"{group[0].path}.")):
             group.append(call)
-            continue
-        module = modules[call.path]
-        if not call.function and (isinstance(module, BLOCKS) or not any(module.children())):
+        elif isinstance(modules[call.path], BLOCKS) or not any(modules[call.path].children()):
             if group:
                 yield group
             group = [call]

@@ -5,8 +5,8 @@ Meta tensors have a shape and no numbers, so the run takes a moment and no memor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -122,22 +122,3 @@ class Tracer(TorchFunctionMode):
         elif macs.total:
             self._open[-1].macs += macs
         return output
-
-
-class SkipInitialisation(TorchFunctionMode):
-    """Leaves new parameters as they are: initialising meta tensors does nothing, slowly."""
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if getattr(func, "__module__", "") == nn.init.__name__:
-            return args[0] if args else kwargs["tensor"]
-        return func(*args, **kwargs)
-
-
-@contextmanager
-def on_meta() -> Iterator[None]:
-    """Modules built inside have parameters with a shape and no numbers."""
-    with torch.device("meta"), SkipInitialisation():
-        yield

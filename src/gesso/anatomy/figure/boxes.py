@@ -7,18 +7,30 @@ from gesso.anatomy.figure.places import BOX_WIDTH, CHIP_HEIGHT
 from gesso.anatomy.figure.rows import BOX_HEIGHT
 from gesso.anatomy.figure.svg import Drawing, Point
 from gesso.anatomy.numbers import count, size
-from gesso.anatomy.outline import Block
+from gesso.anatomy.outline import Block, Step
 
 INSET = 9
 
 
 def draw_block(drawing: Drawing, block: Block, corner: Point) -> None:
     """Kind, parameters, output shape, and what is concatenated."""
-    draw_box(drawing, corner, paint(block.kind), block.kind, count(block.parameters), size(block.output))
+    name = ", ".join((block.kind, *activations(block)))
+    draw_box(drawing, corner, paint(block.kind), name, count(block.parameters), size(block.output))
     if block.reads:
         x, y = corner
         reads = f"reads {block.reads.input_channels} + {block.reads.channels}"
         drawing.text((x + BOX_WIDTH - INSET, y + 29), reads, anchor="end", bold=True, fill=SKIP)
+
+
+def activations(block: Block) -> list[str]:
+    """What follows a block that is one plain layer."""
+    plain = not block.steps[0].name
+    return [function_name(step) for step in block.steps if plain and not step.parameters]
+
+
+def function_name(step: Step) -> str:
+    """How papers write the name of an activation."""
+    return {"silu": "SiLU", "gelu": "GELU"}.get(step.kind, step.kind)
 
 
 def draw_box(drawing: Drawing, corner: Point, colours: Paint, name: str, note: str, below: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gesso.anatomy.figure.boxes import draw_chip
+from gesso.anatomy.figure.boxes import draw_chip, function_name
 from gesso.anatomy.figure.palette import CONVOLUTION, MUTED, PANEL, Paint
 from gesso.anatomy.figure.places import CHIP_HEIGHT
 from gesso.anatomy.figure.svg import INK, Drawing, Point
@@ -55,7 +55,7 @@ class Item:
 def step_item(step: Step) -> Item:
     """The box of a layer with weights, or of an activation."""
     if not step.parameters:
-        return Item({"silu": "SiLU", "gelu": "GELU"}.get(step.kind, step.kind))
+        return Item(function_name(step))
     return Item(f"{step.kind} {step.detail}".strip(), count(step.parameters), size(step.output))
 
 
