@@ -1,6 +1,6 @@
 """Draw a grid of the built-in model's pictures, each under its prompt: the one in the README.
 
-    python examples/storybook_grid.py docs/images/storybook.png
+python examples/storybook_grid.py docs/images/storybook.png
 """
 
 from __future__ import annotations

@@ -134,8 +134,8 @@ STORYBOOK = ModelConfig(
         context_dim=128,
         sample_size=16,
     ),
-    autoencoder=AutoencoderConfig(block_channels=(16, 32, 64), groups=8),
-    text_encoder=TextEncoderConfig(vocab_size=1024, width=128, layers=3, heads=4, mlp_width=512),
+    autoencoder=AutoencoderConfig(block_channels=(16, 32, 64), groups=8, scaling_factor=0.54047),
+    text_encoder=TextEncoderConfig(vocab_size=756, width=128, layers=3, heads=4, mlp_width=512),
     noise=NoiseScheduleConfig(prediction="v"),
     guidance_scale=4.0,
 )

@@ -28,10 +28,13 @@ from gesso.weights.checkpoint import Checkpoint
 from gesso.weights.save import save_folder
 
 AUTOENCODER_RECIPE = Recipe(steps=3400, batch_size=8, learning_rate=1e-3)
-DENOISER_RECIPE = Recipe(steps=4400, batch_size=16, learning_rate=7e-4, warmup=200)
+DENOISER_RECIPE = Recipe(steps=4400, batch_size=16, learning_rate=7e-4, warmup=200, ema_decay=0.995)
 
 CAPTIONS = 20_000
 """How many captions the vocabulary is learnt from."""
+
+VOCAB_SIZE = 1024
+"""Its ids at most; the captions' words need fewer."""
 
 
 class StorybookRun:
@@ -106,4 +109,4 @@ class StorybookRun:
     def _vocabulary(self) -> Tokenizer:
         rng = random.Random(AUTOENCODER_RECIPE.seed)
         captions = (caption(sample_scene(rng), rng) for _ in range(CAPTIONS))
-        return train_tokenizer(captions, self.config.text_encoder.vocab_size, self.folder / "tokenizer")
+        return train_tokenizer(captions, VOCAB_SIZE, self.folder / "tokenizer")
