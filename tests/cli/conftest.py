@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,12 @@ class Ended:
         return line
 
 
+@pytest.fixture(scope="session")
+def program() -> tuple[str, ...]:
+    """The words that start the program as a process of its own."""
+    return (sys.executable, "-m", "gesso")
+
+
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder, the working directory."""
@@ -46,5 +53,15 @@ def gesso(here: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended
         capsys.readouterr()
         status = run([os.fspath(argument) for argument in arguments])
         return Ended(status, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def draw(gesso: Callable[..., Ended], tiny_model: Path) -> Callable[..., Ended]:
+    """Draw with the tiny model, in two steps, with whatever options."""
+
+    def call(*options: str, prompt: str = "a red house") -> Ended:
+        return gesso(prompt, "--model", tiny_model, "--device", "cpu", "--steps", "2", *options)
 
     return call

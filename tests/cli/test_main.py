@@ -19,7 +19,6 @@ from gesso.cli.main import COMMANDS
 from gesso.errors import RequestError
 
 Run = Callable[..., Any]
-PROGRAM = (sys.executable, "-m", "gesso")
 
 
 @pytest.fixture
@@ -41,11 +40,11 @@ def raise_from_generate(monkeypatch: pytest.MonkeyPatch, error: BaseException) -
 
 
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="the time of a child cannot be had")
-def test_help_is_there_at_once() -> None:
+def test_help_is_there_at_once(program: tuple[str, ...]) -> None:
     """In 0.4 s of the processor's time, on the best of three tries: the machine may be busy."""
     times = []
     for _ in range(3):
-        process = subprocess.Popen([*PROGRAM, "--help"], stdout=subprocess.PIPE)
+        process = subprocess.Popen([*program, "--help"], stdout=subprocess.PIPE)
         assert process.stdout is not None
         assert b"gesso generate --help" in process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
@@ -189,8 +188,8 @@ def test_debug_lets_errors_through(
         gesso(*words)
 
 
-def test_debug_shows_the_traceback() -> None:
-    done = subprocess.run([*PROGRAM, "x", "--width", "7", "--debug"], capture_output=True, text=True)
+def test_debug_shows_the_traceback(program: tuple[str, ...]) -> None:
+    done = subprocess.run([*program, "x", "--width", "7", "--debug"], capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.startswith("Traceback (most recent call last)")
     assert done.stderr.endswith("width: 7 is not a positive multiple of 8. Use 8.\n")
@@ -203,18 +202,18 @@ def test_a_bug_is_not_hidden(gesso: Run, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
-def test_a_reader_that_has_gone_is_no_error_to_speak_of() -> None:
+def test_a_reader_that_has_gone_is_no_error_to_speak_of(program: tuple[str, ...]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run([*PROGRAM, "samplers"], stdout=writing, stderr=subprocess.PIPE)
+    done = subprocess.run([*program, "samplers"], stdout=writing, stderr=subprocess.PIPE)
     os.close(writing)
     assert (done.returncode, done.stderr) == (1, b"")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_full_disk_under_stdout_is_told() -> None:
+def test_a_full_disk_under_stdout_is_told(program: tuple[str, ...]) -> None:
     with Path("/dev/full").open("wb") as full:
-        done = subprocess.run([*PROGRAM, "samplers"], stdout=full, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run([*program, "samplers"], stdout=full, stderr=subprocess.PIPE, text=True)
     assert (done.returncode, done.stderr) == (1, "gesso: No space left on device\n")
 
 

@@ -98,7 +98,7 @@ def generate(
 
     from gesso.pipeline.load import BUILT_IN, load
 
-    pipeline = load(model or BUILT_IN, device=device, dtype=dtype, ema=ema)
+    pipeline = load(BUILT_IN if model is None else model, device=device, dtype=dtype, ema=ema)
     if drawn_with not in (None, pipeline.name):
         say(f"{source} was drawn with {drawn_with}; drawing with {pipeline.name}")
     resolved = request.resolve(pipeline.config)

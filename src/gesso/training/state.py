@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -62,7 +63,8 @@ def load_state(path: Path, fingerprint: dict[str, Any]) -> TrainingState:
     try:
         state = TrainingState(**torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # torch.load raises whatever broken bytes lead to
-        raise ResumeError(f"not a readable training state ({error})", advice, where=str(path)) from error
+        reason = shorten(str(error), 100)
+        raise ResumeError(f"not a readable training state ({reason})", advice, where=str(path)) from error
     if state.fingerprint != fingerprint:
         keys = sorted(fingerprint.keys() | state.fingerprint.keys())
         different = [key for key in keys if state.fingerprint.get(key) != fingerprint.get(key)]

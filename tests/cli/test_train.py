@@ -1,0 +1,185 @@
+"""``gesso train storybook``, with a tiny model: an interrupted run goes on as if it had not been."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import gesso as library
+from gesso.config import STORYBOOK, AutoencoderConfig
+from gesso.errors import ResumeError
+from gesso.training import storybook
+from gesso.training.autoencoder_task import AutoencoderTask
+from gesso.training.denoiser_task import DenoiserTask
+from gesso.training.trainer import Trainer
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def train(gesso: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """``gesso train storybook``: three steps of two pictures for the autoencoder, four for the denoiser."""
+    tiny = replace(
+        STORYBOOK,
+        unet=replace(
+            STORYBOOK.unet,
+            block_channels=(16, 32),
+            attention_levels=(False, True),
+            context_dim=16,
+            groups=4,
+            sample_size=8,
+        ),
+        autoencoder=AutoencoderConfig(block_channels=(8, 8, 16), layers_per_block=1, groups=4),
+        text_encoder=replace(STORYBOOK.text_encoder, width=16, layers=1, heads=2, mlp_width=32),
+    )
+    monkeypatch.setattr(storybook, "STORYBOOK", tiny)
+    monkeypatch.setattr(storybook, "CAPTIONS", 30)
+    monkeypatch.setattr(storybook, "calibrate", partial(storybook.calibrate, count=4))
+    for name in ("AUTOENCODER_RECIPE", "DENOISER_RECIPE"):
+        recipe = replace(getattr(storybook, name), batch_size=2, warmup=2)
+        monkeypatch.setattr(storybook, name, recipe)
+    steps = ("--autoencoder-steps", "3", "--denoiser-steps", "4")
+    return lambda folder, *options: gesso("train", "storybook", "--output", folder, *steps, *options)
+
+
+def interrupt_at(monkeypatch: pytest.MonkeyPatch, task: type, step: int) -> None:
+    """Send the process an interrupt in the middle of one step of a task."""
+    loss = task.loss
+
+    def interrupted(self: Any, index: int) -> Any:
+        if index == step:
+            os.kill(os.getpid(), signal.SIGINT)
+        return loss(self, index)
+
+    monkeypatch.setattr(task, "loss", interrupted)
+
+
+def losses(folder: str) -> dict[str, str]:
+    return {path.name: path.read_text() for path in Path(folder).glob("*.csv")}
+
+
+def model_bytes(folder: str) -> dict[str, bytes]:
+    model = Path(folder, "model")
+    return {str(path.relative_to(model)): path.read_bytes() for path in model.rglob("*") if path.is_file()}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_an_interrupted_run_goes_on_as_if_nothing_had_been(
+    train: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = train("whole")
+    assert (ended.status, ended.out, ended.err) == (0, "whole/model\n", "")
+    assert [len(text.splitlines()) for _, text in sorted(losses("whole").items())] == [4, 5]
+
+    for task, step in ((AutoencoderTask, 1), (DenoiserTask, 0), (DenoiserTask, 2)):
+        with monkeypatch.context() as patch:
+            interrupt_at(patch, task, step)
+            ended = train("parts")
+        assert (ended.status, ended.out) == (130, "")
+        assert ended.err.strip() == "gesso: interrupted"
+        assert not Path("parts/model").exists()
+        last = losses("parts")[f"{task.name}.csv"].splitlines()[-1]
+        assert last.startswith(f"{step},"), "the step is finished before leaving"
+    assert train("parts").out == "parts/model\n"
+    assert losses("parts") == losses("whole")
+    assert model_bytes("parts") == model_bytes("whole")
+
+    pipe = library.load("parts/model", device="cpu")
+    assert pipe.config.noise.prediction == "v"
+    assert pipe.config.autoencoder.scaling_factor != STORYBOOK.autoencoder.scaling_factor
+    assert pipe("a red house", steps=1, seed=1).images[0].size == (32, 32)
+
+
+def test_a_killed_run_goes_on_from_what_it_saved(train: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps that it had logged and not saved are done, and logged, again."""
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_save", lambda _: None)
+        loss = DenoiserTask.loss
+
+        def killed(self: DenoiserTask, index: int) -> Any:
+            if index == 2:
+                raise ZeroDivisionError
+            return loss(self, index)
+
+        patch.setattr(DenoiserTask, "loss", killed)
+        with pytest.raises(ZeroDivisionError):
+            train("run")
+    logged = losses("run")["denoiser.csv"]
+    assert len(logged.splitlines()) == 3
+    assert train("run").status == 0
+    assert losses("run")["denoiser.csv"].startswith(logged)
+    assert len(losses("run")["denoiser.csv"].splitlines()) == 5
+
+
+def test_a_finished_run_is_left_alone(train: Run) -> None:
+    train("run")
+    before = model_bytes("run")
+    assert train("run").refused().startswith("gesso: run/model: exists already")
+    assert model_bytes("run") == before
+
+
+def test_a_run_of_another_recipe_is_not_mixed_in(train: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, AutoencoderTask, 1)
+        train("run")
+    state = Path("run/autoencoder.pt").read_bytes()
+    recipe = replace(storybook.AUTOENCODER_RECIPE, learning_rate=0.5, seed=3)
+    monkeypatch.setattr(storybook, "AUTOENCODER_RECIPE", recipe)
+    line = train("run").refused()
+    assert line.startswith("gesso: run/autoencoder.pt: belongs to a run with another learning_rate, seed")
+    with pytest.raises(ResumeError):
+        train("run", "--debug")
+    assert Path("run/autoencoder.pt").read_bytes() == state
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "text", "other keys", "pickle"])
+def test_a_state_that_cannot_be_read(train: Run, damage: str) -> None:
+    Path("run").mkdir()
+    path = Path("run/autoencoder.pt")
+    match damage:
+        case "cut":
+            torch.save({"step": 1, "model": torch.zeros(1000)}, path)
+            path.write_bytes(path.read_bytes()[:2000])
+        case "empty":
+            path.touch()
+        case "text":
+            path.write_text("<html>")
+        case "other keys":
+            torch.save({"step": 1}, path)
+        case "pickle":
+            torch.save({"step": Path("run")}, path)
+    before = path.read_bytes()
+    line = train("run").refused()
+    assert line.startswith("gesso: run/autoencoder.pt: not a readable training state")
+    assert line.endswith("or remove the file to start anew.")
+    assert len(line) < 300
+    assert path.read_bytes() == before
+
+
+def test_a_loss_that_is_no_number(train: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    loss = AutoencoderTask.loss
+    monkeypatch.setattr(
+        AutoencoderTask, "loss", lambda self, step: loss(self, step) * (float("nan") if step == 1 else 1)
+    )
+    line = train("run").refused()
+    assert line.startswith("gesso: autoencoder: the loss of step 1 is nan")
+
+
+def test_a_folder_that_cannot_be_written(train: Run) -> None:
+    Path("plain").write_text("mine")
+    line = train("plain").refused()
+    assert line.startswith("gesso: plain")
+    assert Path("plain").read_text() == "mine"
+
+
+def test_devices_are_checked_first(train: Run, here: Path) -> None:
+    assert train("run", "--device", "tpu").refused().startswith('gesso: device: no device is called "tpu"')
+    assert list(here.iterdir()) == []
