@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -254,8 +255,15 @@ def full_size(config: ModelConfig) -> dict[str, nn.Module]:
         }
 
 
+@pytest.fixture
+def roomy(tmp_path: Path) -> Iterator[Path]:
+    """A folder that does not outlive the test: pytest keeps the latest ones, here gigabytes."""
+    yield tmp_path
+    shutil.rmtree(tmp_path)
+
+
 @pytest.mark.full
-def test_a_full_size_model_goes_through_every_layout(tmp_path: Path) -> None:
+def test_a_full_size_model_goes_through_every_layout(roomy: Path) -> None:
     """4.3 GB of random numbers: gesso's folder, its single file, Diffusers, and back."""
     torch.manual_seed(0)
     networks = {part: network.to_empty(device="cpu") for part, network in full_size(SD15).items()}
@@ -265,8 +273,8 @@ def test_a_full_size_model_goes_through_every_layout(tmp_path: Path) -> None:
         for parameter in network.parameters():
             torch.nn.init.uniform_(parameter, -0.1, 0.1)
     weights = {part: network.state_dict() for part, network in networks.items()}
-    original = Checkpoint(path=tmp_path, config=SD15, **weights)
-    folder, file = tmp_path / "sd15", tmp_path / "sd15.safetensors"
+    original = Checkpoint(path=roomy, config=SD15, **weights)
+    folder, file = roomy / "sd15", roomy / "sd15.safetensors"
     save_folder(original, folder)
     convert(folder, file)
 

@@ -187,6 +187,9 @@ def test_an_embedding_as_trainers_save_it_is_named(tmp_path: Path) -> None:
         {"string_to_param": {"*": torch.zeros(2, 768)}, "name": "cat", "step": 3}, tmp_path / "cat.pt"
     )
     assert "textual-inversion" in error_of(tmp_path / "cat.pt", WrongKindError)
+    parameters = torch.nn.ParameterDict({"*": torch.zeros(2, 768)})
+    torch.save({"string_to_param": parameters, "string_to_token": {"*": 265}}, tmp_path / "old.pt")
+    assert "textual-inversion" in error_of(tmp_path / "old.pt", WrongKindError)
     torch.save({"<cat>": torch.zeros(768)}, tmp_path / "cat.bin")
     assert "textual-inversion" in error_of(tmp_path / "cat.bin", WrongKindError)
 
@@ -389,3 +392,6 @@ def test_names_that_are_nothing_here_are_refused(tmp_path: Path, originals: Path
         open_checkpoint(tmp_path / "nowhere" / "model.ckpt")
     with pytest.raises(CheckpointError, match="without weights"):
         open_checkpoint("sd15")
+    for name in ("a" * 5000, "nul\0", "~nobody-of-that-name/model"):
+        with pytest.raises(CheckpointError):
+            open_checkpoint(name)

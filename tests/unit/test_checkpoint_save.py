@@ -116,6 +116,15 @@ def test_mixed_precisions_are_kept_and_one_can_be_asked_for(tmp_path: Path) -> N
     assert {t.dtype for t in load_file(tmp_path / "half.safetensors").values()} == {torch.float16}
 
 
+def test_eight_bit_floats_are_read_and_kept(tmp_path: Path) -> None:
+    small = {key: tensor.to(torch.float8_e4m3fn) for key, tensor in random_checkpoint().unet.items()}
+    save_ldm_file(replace(random_checkpoint(), unet=small), tmp_path / "small.safetensors")
+    models = build(open_checkpoint(tmp_path / "small.safetensors"), torch.float32)
+    assert torch.equal(models.unet.conv_in.weight, small["conv_in.weight"].float())
+    convert(tmp_path / "small.safetensors", tmp_path / "small")
+    assert open_checkpoint(tmp_path / "small").unet["conv_in.weight"].dtype == torch.float8_e4m3fn
+
+
 def test_an_unpacked_vocabulary_lasts_as_long_as_its_checkpoint(tmp_path: Path, tokenizer: Path) -> None:
     save_ldm_file(random_checkpoint(tokenizer=tokenizer), tmp_path / "tiny.safetensors")
     opened = open_checkpoint(tmp_path / "tiny.safetensors")

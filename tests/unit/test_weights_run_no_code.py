@@ -94,6 +94,17 @@ def test_no_pickle_runs_anything(tmp_path: Path, suffix: str) -> None:
             assert not egg.exists(), (how, where)
 
 
+def test_decoys_do_not_hide_a_computed_name(tmp_path: Path) -> None:
+    """Names fetched from the memo, after others that are allowed, in a pickle that claims protocol 2."""
+    decoys = b"\x8c\x0bcollections\x8c\x0bOrderedDict00"
+    payload = b"\x80\x02\x8c\x05posix\x94\x8c\x06system\x940" + decoys + b"h\x00h\x01\x93."
+    assert pickle.loads(payload) is os.system
+    for content in wrappings(payload).values():
+        (tmp_path / "model.ckpt").write_bytes(content)
+        with pytest.raises(CheckpointError, match="protocol 4"):
+            read_tensors(tmp_path / "model.ckpt")
+
+
 def test_the_canaries_are_alive(tmp_path: Path) -> None:
     """Else the test above would prove nothing."""
     egg = tmp_path / "egg"

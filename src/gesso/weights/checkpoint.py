@@ -231,7 +231,7 @@ def is_finite(tensor: Tensor) -> bool:
     """Whether no value is NaN or infinite, in one pass: NaN spreads to the extremes, infinity is one."""
     if tensor.numel() == 0:
         return True
-    low, high = torch.aminmax(tensor)
+    low, high = torch.aminmax(tensor.float() if tensor.itemsize == 1 else tensor)
     return bool(torch.isfinite(low) & torch.isfinite(high))
 
 

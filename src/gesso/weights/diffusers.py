@@ -99,7 +99,10 @@ def kind_of_unet(file: Path) -> Kind | None:
 def read_part(folder: Path, part: str, variant: str | None) -> Tensors:
     """Read one network's tensors, under our names."""
     subfolder = folder / FOLDERS[part]
-    names = {path.name for path in subfolder.iterdir()}
+    try:
+        names = {path.name for path in subfolder.iterdir()}
+    except OSError as error:
+        raise FormatError(f"cannot be read ({error.strerror or error})", where=str(subfolder)) from error
     chosen = choose_weights(names, part, variant)
     if chosen is None:
         wanted = f" of variant {variant!r}" if variant else ""

@@ -1,7 +1,8 @@
 """Weights files: bytes to tensors, never code.
 
 The format is recognised from the bytes. Tensors of safetensors files and of current torch.save files are
-memory-mapped, privately: they cost no memory until used, and writing to them does not change the file.
+memory-mapped, privately: they cost no memory until used, and writing to them does not change the file,
+which must stay as it is while they are in use.
 """
 
 from __future__ import annotations

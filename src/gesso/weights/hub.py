@@ -55,7 +55,7 @@ def resolve(source: str | Path, *, variant: str | None = None, cache: Path | Non
         path = Path(source).expanduser()
         if path.exists():
             return path
-    except (OSError, RuntimeError) as error:  # a name too long, no right to look, the home of nobody
+    except (OSError, RuntimeError, ValueError) as error:  # too long, no right to look, the home of nobody
         reason = getattr(error, "strerror", None) or str(error).rstrip(".")
         raise CheckpointError(f"cannot be looked up ({reason})", "Check the path.", where=name) from error
     if name == STORYBOOK.name and (STORYBOOK_FOLDER / "model_index.json").exists():

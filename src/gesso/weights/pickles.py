@@ -42,6 +42,13 @@ class Inert:
     def __setstate__(self, _: object) -> None: ...
 
 
+class Parameters(dict[str, Tensor]):
+    """Stands for torch's ``ParameterDict``, in which textual inversion saves; keeps the tensors alone."""
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.update(state["_parameters"])
+
+
 def empty_dict(*_: object) -> dict[Any, Any]:
     """Stands for the constructor of a dictionary with a default."""
     return {}
@@ -88,6 +95,7 @@ TRAINING_STATE: Mapping[str, Callable[..., Any]] = {
     "omegaconf.dictconfig.DictConfig": Inert,
     "omegaconf.listconfig.ListConfig": Inert,
     "omegaconf.nodes.AnyNode": Inert,
+    "torch.nn.modules.container.ParameterDict": Parameters,
     "argparse.Namespace": Inert,
     "pathlib.Path": Inert,
     "pathlib.PosixPath": Inert,
@@ -130,18 +138,20 @@ def check_zip(path: Path) -> bool:
     where = str(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            entries = {info.filename.partition("/")[2]: info for info in archive.infolist()}
-            if "constants.pkl" in entries:
+            entries = archive.infolist()
+            names = [info.filename.partition("/")[2] for info in entries]
+            if "constants.pkl" in names:
                 raise UnsafePickleError(
                     "is a TorchScript program, which is code", "Use plain weights.", where=where
                 )
-            if "data.pkl" not in entries:
+            if "data.pkl" not in names:
                 raise FormatError("is a zip archive, not a weights file", "Unpack it first.", where=where)
-            if entries["data.pkl"].file_size > PICKLE_LIMIT:
-                raise FormatError("holds a pickle too large to be that of a model", where=where)
-            with archive.open(entries["data.pkl"]) as file:
-                check_names(path, file)
-            return all(info.compress_type == zipfile.ZIP_STORED for info in entries.values())
+            for pickled in (info for info, name in zip(entries, names, strict=True) if name == "data.pkl"):
+                if pickled.file_size > PICKLE_LIMIT:
+                    raise FormatError("holds a pickle too large to be that of a model", where=where)
+                with archive.open(pickled) as file:
+                    check_names(path, file)
+            return all(info.compress_type == zipfile.ZIP_STORED for info in entries)
     except CheckpointError:
         raise
     except Exception as error:

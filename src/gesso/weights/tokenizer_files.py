@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gesso.errors import FormatError
 from gesso.weights.settings import Settings
 
 CLIP_FOLDER = Path(__file__).parents[1] / "text" / "clip"
@@ -35,15 +36,19 @@ def vocabulary(folder: Path) -> Any:
     file = folder / "vocab.json"
     if file.exists():
         return Settings.read(file).values
-    return Settings.read(folder / "tokenizer.json").values.get("model", {}).get("vocab")
+    file = folder / "tokenizer.json"
+    return Settings(Settings.read(file).values.get("model"), str(file)).values.get("vocab")
 
 
 def notes(folder: Path | None) -> dict[str, str]:
     """What a single file notes of a tokenizer: its files' text, unless it is CLIP's own."""
     if folder is None or is_clip(folder):
         return {}
-    found = (folder / name for name in NAMES)
-    return {NOTE + path.name: path.read_text(encoding="utf-8") for path in found if path.is_file()}
+    found = [folder / name for name in NAMES if (folder / name).is_file()]
+    try:
+        return {NOTE + path.name: path.read_text(encoding="utf-8") for path in found}
+    except (OSError, ValueError) as error:
+        raise FormatError(f"cannot be read ({error})", where=str(folder)) from error
 
 
 def unpack(metadata: Mapping[str, str]) -> Path | None:
