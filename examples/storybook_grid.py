@@ -15,7 +15,7 @@ from gesso.storybook.captions import EXAMPLE_PROMPTS
 
 COLUMNS = 4
 SIDE = 192
-CAPTION = 46
+CAPTION = 62
 GAP = 8
 
 

@@ -35,7 +35,7 @@ _HOMES = {
     "read_request": "gesso.pipeline.metadata",
 }
 
-__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604  the names are strings
+__all__ = [*_HOMES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:
