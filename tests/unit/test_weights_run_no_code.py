@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import collections
+import functools
 import io
 import os
 import pickle
@@ -63,20 +64,26 @@ def canaries(egg: Path) -> dict[str, bytes]:
     return found
 
 
+@functools.cache
+def old_file() -> tuple[bytes, list[int]]:
+    """A file of torch < 1.6, and where in it each of its five pickles begins."""
+    file = io.BytesIO()
+    torch.save({"w": torch.ones(2)}, file, _use_new_zipfile_serialization=False)
+    file.seek(0)
+    starts = []
+    for _ in range(5):
+        starts.append(file.tell())
+        collections.deque(pickletools.genops(file), maxlen=0)
+    return file.getvalue(), starts
+
+
 def wrappings(payload: bytes) -> dict[str, bytes]:
     """Where in a file a hostile pickle can be: alone, in a zip, and as each pickle of an old file."""
     zipped = io.BytesIO()
     with zipfile.ZipFile(zipped, "w") as archive:
         archive.writestr("archive/data.pkl", payload)
         archive.writestr("archive/version", "3\n")
-    legacy = io.BytesIO()
-    torch.save({"w": torch.ones(2)}, legacy, _use_new_zipfile_serialization=False)
-    legacy.seek(0)
-    starts = []
-    for _ in range(5):
-        starts.append(legacy.tell())
-        collections.deque(pickletools.genops(legacy), maxlen=0)
-    whole = legacy.getvalue()
+    whole, starts = old_file()
     inside = {f"legacy {index}": whole[:start] + payload for index, start in enumerate(starts)}
     return {"alone": payload, "zip": zipped.getvalue(), **inside}
 
@@ -85,7 +92,8 @@ def wrappings(payload: bytes) -> dict[str, bytes]:
 def test_no_pickle_runs_anything(tmp_path: Path, suffix: str) -> None:
     egg = tmp_path / "egg"
     path = tmp_path / f"model{suffix}"
-    for how, payload in canaries(egg).items():
+    every = 1 if suffix == ".ckpt" else 4  # one suffix meets them all, the others a sample
+    for how, payload in list(canaries(egg).items())[::every]:
         for where, content in wrappings(payload).items():
             path.write_bytes(content)
             with pytest.raises(UnsafePickleError) as caught:
