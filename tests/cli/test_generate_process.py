@@ -52,6 +52,11 @@ def read_until(terminal: int, pattern: re.Pattern[str] | None, seen: str = "") -
     return seen
 
 
+def heed_interrupts() -> None:
+    """Undo what a shell does to its background jobs, whose children would ignore an interrupt too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture(scope="module")
 def interrupted(
     program: tuple[str, ...], tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
@@ -60,7 +65,9 @@ def interrupted(
     terminal, end = os.openpty()
     fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
     words = ("a house", "--model", str(tiny_model), "--steps", "1000", "--device", "cpu")
-    process = subprocess.Popen([*program, *words], stdout=subprocess.PIPE, stderr=end, cwd=folder)
+    process = subprocess.Popen(
+        [*program, *words], stdout=subprocess.PIPE, stderr=end, cwd=folder, preexec_fn=heed_interrupts
+    )
     os.close(end)
     try:
         seen = read_until(terminal, FIRST_STEPS)
