@@ -27,6 +27,7 @@ from gesso.pipeline.request import GenerationRequest, ResolvedRequest
 from gesso.text.conditioning import encode_prompts
 from gesso.text.tokenizer import Tokenizer
 from gesso.weights.checkpoint import Models
+from gesso.weights.meta import on_meta
 
 log = logging.getLogger(__name__)
 
@@ -178,7 +179,7 @@ def last_step(steps: Iterable[Step]) -> Step:
 
 def in_float32(autoencoder: Autoencoder) -> Autoencoder:
     """A copy in full precision; the one given stays as it is."""
-    with torch.device("meta"):  # nothing is allocated or initialised twice
+    with on_meta():  # nothing is allocated or initialised twice
         copy = Autoencoder(autoencoder.config)
     weights = {key: tensor.float() for key, tensor in autoencoder.state_dict().items()}
     copy.load_state_dict(weights, assign=True)
