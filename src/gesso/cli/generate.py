@@ -76,6 +76,7 @@ def generate(
     ema: bool,
     device: str,
     dtype: str,
+    engine: str,
     output: str,
     as_json: bool,
     **fields: Any,
@@ -98,7 +99,9 @@ def generate(
 
     from gesso.pipeline.load import BUILT_IN, load
 
-    pipeline = load(BUILT_IN if model is None else model, device=device, dtype=dtype, ema=ema)
+    pipeline = load(
+        BUILT_IN if model is None else model, device=device, dtype=dtype, engine=engine, ema=ema
+    )
     if drawn_with not in (None, pipeline.name):
         say(f"{source} was drawn with {drawn_with}; drawing with {pipeline.name}")
     resolved = request.resolve(pipeline.config)

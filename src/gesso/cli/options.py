@@ -34,6 +34,12 @@ def model_options(command: Command) -> Command:
                 metavar="float32|float16|bfloat16|auto",
                 help="Precision of the networks.  [default: auto, float16 on a GPU]",
             ),
+            click.option(
+                "--engine",
+                default="auto",
+                metavar="auto|plain|NAME,…",
+                help="Optimisations: those that help, none, or those named.  [default: auto]",
+            ),
         )
     ):
         command = option(command)

@@ -18,6 +18,7 @@ def load(
     *,
     device: str = "auto",
     dtype: str = "auto",
+    engine: str = "auto",
     ema: bool = False,
     variant: str | None = None,
 ) -> Pipeline:
@@ -29,15 +30,19 @@ def load(
             downloaded once.
         device: "cpu", "cuda" ("cuda:1"), "mps"; "auto" is the GPU if there is one.
         dtype: "float32", "float16" or "bfloat16"; "auto" is float16 on a CUDA GPU, else float32.
+        engine: which optimisations run it: "auto" (those that help this model on this device), "plain"
+            (none: the networks as `gesso.models` writes them), or names from
+            `gesso.engine.optimisations`, with commas between them. The picture is the same up to rounding.
         ema: the averaged UNet weights of a single file that has both.
         variant: only this variant of a Diffusers folder's files ("fp16").
 
     Raises:
         CheckpointError: the model cannot be had or is no Stable Diffusion 1.x model; its kinds
             (`FormatError`, `WrongKindError`, `KeysError`, …) tell more.
-        RequestError: there is no such device or precision.
+        RequestError: there is no such device, precision or optimisation.
     """
     from gesso.engine.device import choose_device, choose_dtype
+    from gesso.engine.engine import choose_engine, optimise
     from gesso.pipeline.pipeline import Pipeline
     from gesso.text.tokenizer import Tokenizer
     from gesso.weights.checkpoint import build, open_checkpoint
@@ -54,6 +59,7 @@ def load(
             where=str(checkpoint.path),
         )
     models = build(checkpoint, chosen_dtype, chosen_device)
+    optimise(models, choose_engine(engine, models.unet, chosen_device, chosen_dtype))
     return Pipeline(models, checkpoint.config, tokenizer, name=model_name(source))
 
 

@@ -1,0 +1,1 @@
+"""Optimisations for the CPU: kernels compiled by Numba, and the modules that use them."""

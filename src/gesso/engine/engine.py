@@ -1,0 +1,84 @@
+"""Switching the optimisations of a model on and off."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
+
+import torch
+from torch import nn
+
+from gesso.engine.optimisations import OPTIMISATIONS, Optimisation
+from gesso.errors import RequestError
+
+log = logging.getLogger(__name__)
+
+SMALLEST_MODEL = 100_000_000
+"""Parameters of the UNet from which "auto" optimises: below, loading kernels costs more than they save."""
+
+
+def choose_engine(engine: str, unet: nn.Module, device: torch.device, dtype: torch.dtype) -> list[str]:
+    """The optimisations that an ``--engine`` asks for.
+
+    Args:
+        engine: "auto" (what helps this model on this device), "plain" (nothing: the models as they are
+            written), or names from `OPTIMISATIONS` with commas between them.
+
+    Raises:
+        RequestError: there is no such optimisation, or not on this device.
+    """
+    if engine == "plain":
+        return []
+    if engine == "auto":
+        small = sum(parameter.numel() for parameter in unet.parameters()) < SMALLEST_MODEL
+        return [] if small else available(device, dtype)
+    names = [name.strip() for name in engine.split(",") if name.strip()]
+    for name in names:
+        if name not in OPTIMISATIONS:
+            raise RequestError(
+                f'there is no optimisation "{name}"',
+                f"Use auto, plain, or some of {', '.join(OPTIMISATIONS)}.",
+                where="engine",
+            )
+        if device.type not in OPTIMISATIONS[name].devices:
+            raise RequestError(f'the optimisation "{name}" is not for {device.type}', where="engine")
+    return names
+
+
+def available(device: torch.device, dtype: torch.dtype) -> list[str]:
+    """The names of all that help on a device in a precision."""
+    if device.type == "cpu" and dtype != torch.float32:
+        return []
+    if device.type == "cpu" and find_spec("numba") is None:
+        log.warning(
+            "Numba is not installed, so the CPU's kernels are off; it comes with gesso's requirements"
+        )
+        return []
+    return [name for name, each in OPTIMISATIONS.items() if device.type in each.devices]
+
+
+def optimise(models: Sequence[nn.Module], names: Iterable[str]) -> None:
+    """Switch optimisations on; those already on stay on."""
+    wanted = set(names)
+    for optimisation in (each for name, each in OPTIMISATIONS.items() if name in wanted):
+        swaps = optimisation.swaps()
+        for model in models:
+            if optimisation.begin:
+                optimisation.begin(model)
+            for module in list(model.modules()):
+                if type(module) in swaps and optimisation.suits(module):
+                    module.__class__ = swaps[type(module)]
+
+
+def switch_off(models: Sequence[nn.Module]) -> None:
+    """Give every module its plain class back."""
+    for optimisation in OPTIMISATIONS.values():
+        back = swapped_back(optimisation)
+        for module in (module for model in models for module in model.modules()):
+            if type(module) in back:
+                module.__class__ = back[type(module)]
+
+
+def swapped_back(optimisation: Optimisation) -> dict[type[nn.Module], type[nn.Module]]:
+    return {fast: plain for plain, fast in optimisation.swaps().items()}

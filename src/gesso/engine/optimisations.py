@@ -1,0 +1,159 @@
+"""The optimisations by name: what each does, where it helps, and how it is switched on and off.
+
+Most swap the class of some modules for a subclass that computes the same function faster. Modules,
+parameters and their names stay the same objects, so what works on the plain models (saving, adapters,
+inspection) works on the fast ones, and switching off is swapping back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import nn
+
+Swaps = Mapping[type[nn.Module], type[nn.Module]]
+
+
+def every(module: nn.Module) -> bool:  # noqa: ARG001
+    return True
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """One way to the same result in less time.
+
+    Attributes:
+        name: what ``--engine`` calls it.
+        summary: what it does, in half a sentence.
+        swaps: plain class -> fast class; called when it is switched on, as it may import a compiler.
+        suits: which modules of the plain classes take part.
+        begin: what else happens when it is switched on, to a model as a whole.
+        devices: kinds of devices it helps on.
+    """
+
+    name: str
+    summary: str
+    swaps: Callable[[], Swaps] = dict
+    suits: Callable[[nn.Module], bool] = every
+    begin: Callable[[nn.Module], object] | None = None
+    devices: tuple[str, ...] = ("cpu",)
+
+
+def _channels_last(model: nn.Module) -> None:
+    """Feature maps follow the layout of the first convolution's weight; the others may stay in the file."""
+    from gesso.engine.layout import channels_last
+
+    for convolution in (module for module in model.modules() if isinstance(module, nn.Conv2d)):
+        if convolution.in_channels < 32:
+            channels_last(convolution)
+
+
+def _keep_memory(model: nn.Module) -> None:  # noqa: ARG001
+    from gesso.engine.cpu.heap import keep_freed_memory
+
+    keep_freed_memory()
+
+
+def _winograd() -> Swaps:
+    from gesso.engine.cpu.winograd_conv import WinogradConv2d
+
+    return {nn.Conv2d: WinogradConv2d}
+
+
+def _suits_winograd(module: nn.Module) -> bool:
+    from gesso.engine.cpu.winograd_conv import suits
+
+    return isinstance(module, nn.Conv2d) and suits(module)
+
+
+def _packed() -> Swaps:
+    from gesso.engine.cpu.packed_conv import PackedConv2d
+
+    return {nn.Conv2d: PackedConv2d}
+
+
+def _suits_packing(module: nn.Module) -> bool:
+    from gesso.engine.cpu.packed_conv import suits
+
+    return suits(module)
+
+
+def _fused_resnet() -> Swaps:
+    from gesso.engine.cpu import fused_resnet
+    from gesso.models.resnet import ResnetBlock, Upsample
+
+    return {ResnetBlock: fused_resnet.FusedResnetBlock, Upsample: fused_resnet.FusedUpsample}
+
+
+def _fused_geglu() -> Swaps:
+    from gesso.engine.cpu.fused_geglu import FusedGEGLU
+    from gesso.models.attention import GEGLU
+
+    return {GEGLU: FusedGEGLU}
+
+
+def _shared_prefix() -> Swaps:
+    from gesso.engine import shared_prefix
+    from gesso.models.attention import SpatialTransformer, TransformerBlock
+    from gesso.models.unet import UNet
+
+    return {
+        UNet: shared_prefix.SharedPrefixUNet,
+        SpatialTransformer: shared_prefix.SharedPrefixTransformer,
+        TransformerBlock: shared_prefix.SharedPrefixBlock,
+    }
+
+
+def _cached_context() -> Swaps:
+    from gesso.engine.cached_context import CachedCrossAttention
+    from gesso.models.attention import CrossAttention
+
+    return {CrossAttention: CachedCrossAttention}
+
+
+def _reads_context(module: nn.Module) -> bool:
+    from gesso.models.attention import CrossAttention
+
+    return isinstance(module, CrossAttention) and module.to_k.in_features != module.to_q.in_features
+
+
+OPTIMISATIONS = {
+    optimisation.name: optimisation
+    for optimisation in (
+        Optimisation(
+            "channels-last",
+            "feature maps with the channels of a pixel side by side",
+            begin=_channels_last,
+        ),
+        Optimisation("keep-memory", "freed memory is kept for the next feature map", begin=_keep_memory),
+        Optimisation(
+            "winograd",
+            "3×3 convolutions with a quarter of the multiplications, where the map is large",
+            swaps=_winograd,
+            suits=_suits_winograd,
+        ),
+        Optimisation(
+            "packed-weights",
+            "the other 3×3 convolutions with weights laid out in advance",
+            swaps=_packed,
+            suits=_suits_packing,
+        ),
+        Optimisation(
+            "fused-resnet", "GroupNorm and SiLU in two passes over memory, not four", swaps=_fused_resnet
+        ),
+        Optimisation("fused-geglu", "the gates of feed-forward layers in one pass", swaps=_fused_geglu),
+        Optimisation(
+            "shared-prefix",
+            "what both halves of a guided batch have in common is computed once",
+            swaps=_shared_prefix,
+        ),
+        Optimisation(
+            "cached-context",
+            "cross-attention's keys and values once a picture",
+            swaps=_cached_context,
+            suits=_reads_context,
+        ),
+    )
+}
+"""Every optimisation, in the order of switching on: a module goes to the first that it suits."""
