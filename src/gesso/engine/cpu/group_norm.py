@@ -18,31 +18,43 @@ def group_norm(
     """GroupNorm of a feature map (b, c, h, w) in float32, and SiLU after it if asked for; channels-last."""
     use_torch_threads()
     y = torch.empty(x.shape, memory_format=torch.channels_last)
+    if not y.numel():
+        return y
     source, target = pixels(x), pixels(y)
     sums = np.empty((*source.shape[:2], 2, source.shape[3]), np.float32)  # (b, h, 2, c)
     _row_sums(source, sums)
-    scale, shift = _affine(torch.from_numpy(sums), source.shape[2], groups, weight, bias, eps)
+    moments = torch.from_numpy(sums).double().sum(1) / (x.shape[2] * x.shape[3])  # (b, 2, c)
+    scale, shift = _affine(x[:, :, 0, 0], moments, groups, weight, bias, eps)
     (_apply_silu if silu else _apply)(source, scale.numpy(), shift.numpy(), target)
     return y
 
 
 def _affine(
-    sums: Tensor, width: int, groups: int, weight: Tensor, bias: Tensor, eps: float
+    pivot: Tensor, moments: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float
 ) -> tuple[Tensor, Tensor]:
-    """The normalisation as x · scale + shift, both (b, c), from each row's sums and sums of squares."""
-    per_group = sums.double().sum(1).unflatten(-1, (groups, -1))  # (b, 2, groups, c/groups)
-    count = sums.shape[1] * width * per_group.shape[-1]
-    mean, square = (per_group.sum(-1) / count).unbind(1)  # (b, groups)
-    reciprocal = (square - mean**2).clamp(min=0).add(eps).rsqrt()
-    channels = per_group.shape[-1]
-    scale = reciprocal.repeat_interleave(channels, 1) * weight
-    shift = bias - mean.repeat_interleave(channels, 1) * scale
+    """The normalisation as x · scale + shift, both (b, c).
+
+    Args:
+        pivot: (b, c), a value near each channel's mean.
+        moments: (b, 2, c), each channel's means of x − pivot and of its square.
+    """
+    offset, square = moments.unbind(1)  # (b, c) each
+    means = (pivot + offset).unflatten(1, (groups, -1))  # (b, groups, c/groups)
+    mean = means.mean(2, keepdim=True)
+    within = (square - offset**2).unflatten(1, (groups, -1))
+    variance = (within + (means - mean) ** 2).mean(2, keepdim=True).clamp(min=0)
+    scale = (variance + eps).rsqrt().expand_as(means).flatten(1) * weight
+    shift = bias - mean.expand_as(means).flatten(1) * scale
     return scale.float(), shift.float()
 
 
 @kernel
 def _row_sums(x: Any, sums: Any) -> None:
-    """Over each row: the sums of every channel's values and of their squares."""
+    """Over each row: the sums of every channel's values and of their squares.
+
+    They are taken of the difference to the channel's first value: where the mean is large, the variance
+    would drown in the rounding of the squares.
+    """
     pictures, height, width, channels = x.shape
     for row in prange(pictures * height):
         picture, y = row // height, row % height
@@ -51,7 +63,7 @@ def _row_sums(x: Any, sums: Any) -> None:
             sums[picture, y, 1, c] = 0
         for column in range(width):
             for c in range(channels):
-                value = x[picture, y, column, c]
+                value = x[picture, y, column, c] - x[picture, 0, 0, c]
                 sums[picture, y, 0, c] += value
                 sums[picture, y, 1, c] += value * value
 

@@ -35,8 +35,7 @@ def suits(module: nn.Module) -> bool:
 class PackedConv2d(nn.Conv2d):
     """Packs its weight when it is first needed, and again when it has changed."""
 
-    packed: Tensor | None = None
-    packed_from: Stamp | None = None
+    packed: tuple[Stamp, Tensor] | None = None
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch.nn's name)
         if not (PACKS and runs_kernels(input, self.weight)):
@@ -49,10 +48,9 @@ class PackedConv2d(nn.Conv2d):
     def packed_weight(self, x: Tensor) -> Tensor:
         """The weight in the layout that suits this input."""
         source = stamp(self.weight)
-        if self.packed is None or self.packed_from != source:
+        known = self.packed  # read once and set at once: another thread may be drawing, too
+        if known is None or known[0] != source:
             geometry = self.padding, self.stride, self.dilation, self.groups
             plain = self.weight.detach().contiguous(memory_format=torch.channels_last).to_mkldnn()
-            self.packed = reorder(plain, *geometry, x.shape)
-            self.packed_from = source
-        assert self.packed is not None
-        return self.packed
+            known = self.packed = (source, reorder(plain, *geometry, x.shape))
+        return known[1]

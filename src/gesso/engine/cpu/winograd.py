@@ -62,7 +62,10 @@ def conv3x3(x: Tensor, weight: Tensor, bias: Tensor, *, doubled: bool = False) -
     count, _, out_channels = weight.shape
     tile = 4 if count == 36 else 2
     y = torch.empty((b, out_channels, h * scale, w * scale), memory_format=torch.channels_last)
-    target, biases = pixels(y), bias.detach().expand(b, -1).numpy()
+    if not y.numel():
+        return y
+    # contiguous, as each layout of an array is a kernel of its own to compile
+    target, biases = pixels(y), bias.detach().expand(b, -1).contiguous().numpy()
     across = -(-w * scale // tile)
     rows = b * -(-h * scale // tile)  # of tiles, over all pictures
     portion = max(1, WORKSPACE // (4 * count * across * max(in_channels, out_channels)))

@@ -38,8 +38,7 @@ class WinogradConv2d(PackedConv2d):
     has changed.
     """
 
-    transformed: Tensor | None = None
-    made_from: tuple[int, Stamp] | None = None
+    transformed: tuple[int, Stamp, Tensor] | None = None
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch.nn's name)
         return self.convolve(input)
@@ -62,9 +61,10 @@ class WinogradConv2d(PackedConv2d):
 
     def winograd_weight(self, tile: int) -> Tensor:
         """The weight in the transformed domain, ((tile + 2)², in, out)."""
-        source = (tile, stamp(self.weight))
-        if self.transformed is None or self.made_from != source:
-            self.transformed = None  # not two at a time
-            self.transformed = winograd.transform_weight(self.weight.detach(), tile)
-            self.made_from = source
-        return self.transformed
+        source = stamp(self.weight)
+        known = self.transformed  # read once and set at once: another thread may be drawing, too
+        if known is None or known[:2] != (tile, source):
+            known = self.transformed = None  # not two at a time
+            known = (tile, source, winograd.transform_weight(self.weight.detach(), tile))
+            self.transformed = known
+        return known[2]
