@@ -109,7 +109,7 @@ class Scene:
 
 def sample_scene(rng: Random) -> Scene:
     """Draw a scene at random; the same generator state gives the same scene."""
-    count = rng.choices((1, 2, 3), weights=(35, 45, 20))[0]
+    count = rng.choices((1, 2, 3), weights=(45, 40, 15))[0]
     relation = _sample_relation(rng, count)
     kinds = _sample_kinds(rng, count, relation)
     if relation == "alone":

@@ -25,6 +25,12 @@ from gesso.training.losses import add_noise, v_target
 from gesso.training.recipe import Recipe
 from gesso.training.scenes import draw, scenes_of
 
+NEARLY_CLEAN = 0.25
+"""Share of the timesteps, the least noisy ones, of which only ``NEARLY_CLEAN_DRAWS`` are drawn."""
+
+NEARLY_CLEAN_DRAWS = 0.15
+"""They only polish what the caption no longer decides, with a loss that is mostly noise."""
+
 CAPTION_DROPOUT = 0.1
 """Share of captions replaced by the empty one, for guidance (Ho & Salimans 2022, Algorithm 1)."""
 
@@ -77,9 +83,19 @@ class DenoiserTask:
 
 
 def stratified_timesteps(count: int, steps: int, rng: random.Random) -> Tensor:
-    """One timestep from each of ``count`` equal parts of the range: less variance than independent ones."""
+    """One timestep from each of ``count`` equally likely parts of the range, so that batches differ less.
+
+    Within the least noisy quarter and within the rest, every timestep is equally likely.
+    """
     draws = [(index + rng.random()) / count for index in range(count)]
-    return torch.tensor([min(int(draw * steps), steps - 1) for draw in draws])
+    return torch.tensor([min(int(timestep_quantile(draw) * steps), steps - 1) for draw in draws])
+
+
+def timestep_quantile(draw: float) -> float:
+    """A number in [0, 1), uniform, to a share of the timesteps: piecewise linear, the quantile function."""
+    if draw < NEARLY_CLEAN_DRAWS:
+        return draw / NEARLY_CLEAN_DRAWS * NEARLY_CLEAN
+    return NEARLY_CLEAN + (draw - NEARLY_CLEAN_DRAWS) / (1 - NEARLY_CLEAN_DRAWS) * (1 - NEARLY_CLEAN)
 
 
 @torch.no_grad()

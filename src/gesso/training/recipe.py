@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -16,8 +17,9 @@ class Recipe:
     Attributes:
         steps: optimizer steps in all.
         batch_size: pictures a step.
-        learning_rate: the peak, of AdamW.
-        weight_decay: of AdamW.
+        learning_rate: the peak.
+        optimizer: "adamw", or "muon" for hidden matrices and AdamW for the rest.
+        weight_decay: decoupled (Loshchilov & Hutter 2019).
         ema_decay: of the running average of the weights that is kept as the result.
         seed: all of a step's randomness follows from it and the step's number.
     """
@@ -27,6 +29,7 @@ class Recipe:
     learning_rate: float
     warmup: int = 100
     cooldown: float = 0.25
+    optimizer: Literal["adamw", "muon"] = "adamw"
     weight_decay: float = 0.01
     ema_decay: float = 0.999
     seed: int = 0
@@ -37,7 +40,7 @@ class Recipe:
         fall = (self.steps - step) / max(1.0, self.cooldown * self.steps)
         return self.learning_rate * min(1.0, rise, fall)
 
-    def fingerprint(self) -> dict[str, float]:
+    def fingerprint(self) -> dict[str, float | str]:
         """What must be the same for a run to be resumed: all but the number of steps."""
         fields = asdict(self)
         del fields["steps"]

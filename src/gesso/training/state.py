@@ -20,14 +20,15 @@ class TrainingState:
     Attributes:
         fingerprint: the settings that must not change between the parts of a run.
         step: number of steps done.
-        model, average, optimizer: state dicts.
+        model, average: state dicts.
+        optimizers: the state dict of each.
     """
 
     fingerprint: dict[str, Any]
     step: int
     model: dict[str, Any]
     average: dict[str, Any]
-    optimizer: dict[str, Any]
+    optimizers: list[dict[str, Any]]
 
 
 def save_state(state: TrainingState, path: Path) -> None:

@@ -28,7 +28,9 @@ from gesso.weights.checkpoint import Checkpoint
 from gesso.weights.save import save_folder
 
 AUTOENCODER_RECIPE = Recipe(steps=3400, batch_size=8, learning_rate=1e-3)
-DENOISER_RECIPE = Recipe(steps=4400, batch_size=16, learning_rate=7e-4, warmup=200, ema_decay=0.995)
+DENOISER_RECIPE = Recipe(
+    steps=4000, batch_size=32, learning_rate=7e-4, warmup=100, optimizer="muon", ema_decay=0.995
+)
 
 CAPTIONS = 20_000
 """How many captions the vocabulary is learnt from."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-import torch
 from torch import Tensor, nn
 
 from gesso.errors import NumericsError
 from gesso.training.ema import EMA
+from gesso.training.muon import optimizers
 from gesso.training.recipe import Recipe
 from gesso.training.state import TrainingState, load_state, save_state
 
@@ -50,7 +50,7 @@ class TrainingStep:
 
 
 class Trainer(Generic[Model]):
-    """AdamW with gradient clipping and averaged weights.
+    """The recipe's optimizers with gradient clipping and averaged weights.
 
     Args:
         task: what to train.
@@ -70,9 +70,7 @@ class Trainer(Generic[Model]):
         self.state_path = folder / f"{task.name}.pt"
         self.log_path = folder / f"{task.name}.csv"
         self.average = EMA(task.model, recipe.ema_decay)
-        self.optimizer = torch.optim.AdamW(
-            task.model.parameters(), betas=(0.9, 0.99), weight_decay=recipe.weight_decay, fused=True
-        )
+        self.optimizers = optimizers(task.model, recipe.optimizer, recipe.weight_decay)
         self.step = 0
         folder.mkdir(parents=True, exist_ok=True)
         if self.state_path.exists():
@@ -100,8 +98,9 @@ class Trainer(Generic[Model]):
 
     def _train_step(self, index: int) -> TrainingStep:
         rate = self.recipe.learning_rate_at(index)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
         loss = self.task.loss(index)
         value = float(loss.detach())
         if not math.isfinite(value):
@@ -110,10 +109,11 @@ class Trainer(Generic[Model]):
                 "Resume with a lower learning rate.",
                 where=self.task.name,
             )
-        self.optimizer.zero_grad(set_to_none=True)
+        self.task.model.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.task.model.parameters(), max_norm=1.0)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.average.update(self.task.model, index)
         return TrainingStep(index, value, rate)
 
@@ -126,7 +126,7 @@ class Trainer(Generic[Model]):
             step=self.step,
             model=self.task.model.state_dict(),
             average=self.average.model.state_dict(),
-            optimizer=self.optimizer.state_dict(),
+            optimizers=[optimizer.state_dict() for optimizer in self.optimizers],
         )
         save_state(state, self.state_path)
 
@@ -134,7 +134,8 @@ class Trainer(Generic[Model]):
         state = load_state(self.state_path, self._fingerprint())
         self.task.model.load_state_dict(state.model)
         self.average.model.load_state_dict(state.average)
-        self.optimizer.load_state_dict(state.optimizer)
+        for optimizer, saved in zip(self.optimizers, state.optimizers, strict=True):
+            optimizer.load_state_dict(saved)
         self.step = state.step
 
     def _trim_log(self) -> None:
