@@ -6,15 +6,17 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from gesso.engine.prepared import KeepsPrepared
 from gesso.engine.stamp import Stamp, stamp
 from gesso.models.attention import CrossAttention
 
 Remembered = tuple[tuple[Stamp, ...], Tensor, Tensor]
 
 
-class CachedCrossAttention(CrossAttention):
+class CachedCrossAttention(KeepsPrepared, CrossAttention):
     """Remembers the keys and values of a context as long as that tensor lives and nothing is changed."""
 
+    prepared = ("remembered",)
     remembered: WeakTensorKeyDictionary | None = None
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:

@@ -9,7 +9,9 @@ from importlib.util import find_spec
 import torch
 from torch import nn
 
-from gesso.engine.optimisations import OPTIMISATIONS, Optimisation
+from gesso.engine.layout import rows
+from gesso.engine.optimisations import OPTIMISATIONS
+from gesso.engine.prepared import forget
 from gesso.errors import RequestError
 
 log = logging.getLogger(__name__)
@@ -72,13 +74,14 @@ def optimise(models: Sequence[nn.Module], names: Iterable[str]) -> None:
 
 
 def switch_off(models: Sequence[nn.Module]) -> None:
-    """Give every module its plain class back."""
-    for optimisation in OPTIMISATIONS.values():
-        back = swapped_back(optimisation)
-        for module in (module for model in models for module in model.modules()):
-            if type(module) in back:
-                module.__class__ = back[type(module)]
+    """Give every module its plain class back, and its weights the layout that they were loaded in."""
+    for model in models:
+        for module in model.modules():
+            forget(module)
+            module.__class__ = plain_class(module)
+        rows(model)
 
 
-def swapped_back(optimisation: Optimisation) -> dict[type[nn.Module], type[nn.Module]]:
-    return {fast: plain for plain, fast in optimisation.swaps().items()}
+def plain_class(module: nn.Module) -> type[nn.Module]:
+    """The class that a module is written as: the first it inherits from that is none of the engine's."""
+    return next(each for each in type(module).__mro__ if not each.__module__.startswith("gesso.engine."))

@@ -19,3 +19,11 @@ def channels_last(model: Model) -> Model:
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     return model
+
+
+def rows(model: Model) -> Model:
+    """Lay a model's convolution weights out as they are loaded, (out, in, h, w)."""
+    for parameter in model.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous()
+    return model

@@ -40,7 +40,10 @@ def inline(function: Function) -> Function:
 def use_torch_threads() -> None:
     """Let kernels run on as many threads as torch does."""
     most: int = config.NUMBA_NUM_THREADS
-    numba.set_num_threads(min(torch.get_num_threads(), most))
+    threads = torch.get_num_threads()
+    numba.set_num_threads(min(threads, most))
+    if torch.get_num_threads() != threads:  # starting its threads, Numba sets OpenMP's number for all
+        torch.set_num_threads(threads)
 
 
 def pixels(x: Tensor) -> np.ndarray:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gesso.engine.cpu.jit import runs_kernels
+from gesso.engine.prepared import KeepsPrepared
 from gesso.engine.stamp import Stamp, stamp
 
 reorder: Any = getattr(getattr(torch._C, "_nn", None), "mkldnn_reorder_conv2d_weight", None)
@@ -32,9 +33,10 @@ def suits(module: nn.Module) -> bool:
     )
 
 
-class PackedConv2d(nn.Conv2d):
+class PackedConv2d(KeepsPrepared, nn.Conv2d):
     """Packs its weight when it is first needed, and again when it has changed."""
 
+    prepared = ("packed",)
     packed: tuple[Stamp, Tensor] | None = None
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch.nn's name)

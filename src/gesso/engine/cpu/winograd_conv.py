@@ -38,6 +38,7 @@ class WinogradConv2d(PackedConv2d):
     has changed.
     """
 
+    prepared = ("packed", "transformed")
     transformed: tuple[int, Stamp, Tensor] | None = None
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch.nn's name)
