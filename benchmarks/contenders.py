@@ -175,7 +175,7 @@ class ModuleOutput(torch.nn.Module):
 class UNetOutput(ModuleOutput):
     """The same with three inputs, and a bare tensor for output."""
 
-    def forward(self, latents: Tensor, timestep: Tensor, context: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def forward(self, latents: Tensor, timestep: Tensor, context: Tensor) -> Tensor:
         return self.run(latents, timestep, context, return_dict=False)[0]
 
 

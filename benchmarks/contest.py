@@ -5,35 +5,52 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from worker import Worker
+from worker import Call, Worker
 
 LARGEST_ERROR = 1e-3  # relative, of one call in float32
 LOWEST_PSNR = 45.0  # of pictures, in dB
+MOST_DISTURBANCE = 0.05  # share of the machine that others may have had for a time to count
 
 
 @dataclass
 class Times:
-    """Seconds of one contender in one part.
+    """How long one contender took for one part.
 
     Attributes:
-        first: of the first call, which may compile, convert or lay out weights.
-        later: of the calls after it.
+        first: the first call, which may compile, convert or lay out weights.
+        later: the calls after it.
     """
 
-    first: float
-    later: list[float] = field(default_factory=list)
+    first: Call
+    later: list[Call] = field(default_factory=list)
+
+    @property
+    def counted(self) -> list[float]:
+        """Seconds of the calls that were left in peace; of all, if none was."""
+        calm = [call.seconds for call in self.later if call.disturbed <= MOST_DISTURBANCE]
+        return calm or [call.seconds for call in self.later]
 
     @property
     def median(self) -> float:
-        return statistics.median(self.later)
+        return statistics.median(self.counted)
 
     def __str__(self) -> str:
-        return f"{self.median:.2f} s ({min(self.later):.2f}…{max(self.later):.2f})"
+        return f"{self.median:.2f} s ({min(self.counted):.2f}…{max(self.counted):.2f})"
+
+    @property
+    def calls(self) -> str:
+        """How many calls the figures are of."""
+        calm = sum(call.disturbed <= MOST_DISTURBANCE for call in self.later)
+        return f"{calm} of {len(self.later)}" if calm else f"all {len(self.later)} disturbed"
+
+    def to_json(self) -> dict[str, Any]:
+        calls = [asdict(call) for call in self.later]
+        return {"first": asdict(self.first), "later": calls, "median": self.median}
 
 
 @dataclass
@@ -51,9 +68,7 @@ class Standing:
     peak_memory: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        times = {
-            part: {"first": t.first, "later": t.later, "median": t.median} for part, t in self.times.items()
-        }
+        times = {part: times.to_json() for part, times in self.times.items()}
         return {"load_seconds": self.load_seconds, "peak_memory": self.peak_memory, "seconds": times}
 
 
@@ -87,11 +102,11 @@ def compete(
                 for name, worker in workers.items():
                     # a picture's first call only readies what the others have not
                     steps = {"steps": 1 if run == 0 else picture_steps} if part == "picture" else {}
-                    seconds, results[name] = worker.call(part, **steps)
+                    call, results[name] = worker.call(part, **steps)
                     if run == 0:
-                        standings[name].times[part] = Times(seconds)
+                        standings[name].times[part] = Times(call)
                     else:
-                        standings[name].times[part].later.append(seconds)
+                        standings[name].times[part].later.append(call)
                 check_agreement(part, results)
         for name, worker in workers.items():
             standings[name].peak_memory = worker.peak_memory()

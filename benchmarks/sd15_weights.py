@@ -88,7 +88,7 @@ def write(
             clip_sample=False,
         ),
         safety_checker=None,
-        feature_extractor=None,  # pyright: ignore[reportArgumentType]
+        feature_extractor=None,
         requires_safety_checker=False,
     )
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -136,7 +136,7 @@ def random_autoencoder(channels: tuple[int, ...], layers: int) -> AutoencoderKL:
         sample_size=512,
     ).eval()
     with torch.inference_mode():
-        output = autoencoder.decode(torch.randn(1, 4, 16, 16)).sample  # pyright: ignore[reportAttributeAccessIssue]
+        output = autoencoder.decode(torch.randn(1, 4, 16, 16)).sample
     scale_output(autoencoder.decoder.conv_out, output, 0.4)
     return autoencoder
 

@@ -84,6 +84,8 @@ def main() -> None:
     add_weights_option(parser)
     parser.add_argument("--json", type=Path, help="also write everything to this file")
     options = parser.parse_args()
+    if options.runs < 1:
+        parser.error("--runs must be at least 1")
     folder = ensure(options.weights)
     print(machine.headline(), flush=True)
     with tempfile.TemporaryDirectory() as pictures:

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,6 +20,19 @@ import numpy as np
 
 QUIET = {"TQDM_DISABLE": "1", "TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error"}
 """Environment that keeps libraries from talking between the tables."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One timed call.
+
+    Attributes:
+        seconds: on the clock.
+        disturbed: share of the machine that other processes took meanwhile, 0…1.
+    """
+
+    seconds: float
+    disturbed: float
 
 
 class Worker:
@@ -47,11 +61,11 @@ class Worker:
         self.read()
         self.load_seconds = time.perf_counter() - started
 
-    def call(self, part: str, **arguments: int) -> tuple[float, np.ndarray]:
-        """Seconds that a call of the contender took, and its result."""
+    def call(self, part: str, **arguments: int) -> tuple[Call, np.ndarray]:
+        """The time that a call of the contender took, and its result."""
         path = Path(self.results.name) / "result.npy"
         answer = self.ask(part=part, arguments=arguments, path=str(path))
-        return answer["seconds"], np.load(path)
+        return Call(answer["seconds"], answer["disturbed"]), np.load(path)
 
     def peak_memory(self) -> int:
         """The most bytes of memory the process has had so far, mapped files included."""
@@ -91,6 +105,7 @@ def serve(specification: str, folder: Path, size: int) -> None:
     os.dup2(2, 1)  # what libraries print must not come between
     import contenders
     import torch
+    from disturbance import Disturbance
 
     from gesso.engine.measure import peak_memory
 
@@ -102,9 +117,9 @@ def serve(specification: str, folder: Path, size: int) -> None:
             answer = {"bytes": peak_memory()}
         else:
             with torch.no_grad():
-                started = time.perf_counter()
+                others, started = Disturbance(), time.perf_counter()
                 result = getattr(contender, question["part"])(**question["arguments"])
-                answer = {"seconds": time.perf_counter() - started}
+                answer = {"seconds": time.perf_counter() - started, "disturbed": others.share()}
             np.save(question["path"], result)
         print(json.dumps(answer), file=answers, flush=True)
 

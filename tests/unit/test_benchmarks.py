@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+
+from gesso.engine.optimisations import OPTIMISATIONS
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -92,31 +97,56 @@ def test_results_that_differ_are_refused(part: str) -> None:
 
 
 def test_a_table_says_what_share_gesso_takes() -> None:
-    from contest import Standing, Times
+    from contest import Standing
     from cpu import rows
 
     standings = {
-        "diffusers": Standing(9.0, {"step": Times(20.0, [16.0, 15.0, 19.0])}),
-        "gesso": Standing(3.0, {"step": Times(12.0, [9.0, 8.0, 8.0])}),
+        "diffusers": Standing(9.0, {"step": times(20.0, 16.0, 15.0, 19.0)}),
+        "gesso": Standing(3.0, {"step": times(12.0, 9.0, 8.0, 8.0)}),
     }
     diffusers, gesso = rows("step", standings)
-    assert diffusers[1:5] == ("diffusers", "16.00 s (15.00…19.00)", "0.50 of it", "≤ 0.55")
-    assert gesso[1:5] == ("gesso", "8.00 s (8.00…9.00)", "", "")
+    assert diffusers[1:6] == ("diffusers", "16.00 s (15.00…19.00)", "3 of 3", "0.50 of it", "≤ 0.55")
+    assert gesso[1:6] == ("gesso", "8.00 s (8.00…9.00)", "3 of 3", "", "")
+
+
+def times(first: float, *later: float) -> Any:
+    from contest import Times
+    from worker import Call
+
+    return Times(Call(first, 0.0), [Call(seconds, 0.0) for seconds in later])
+
+
+def test_disturbed_calls_count_only_if_there_are_no_others() -> None:
+    from worker import Call
+
+    mixed = times(9.0, 5.0, 6.0)
+    mixed.later.append(Call(30.0, 0.4))
+    assert (mixed.median, mixed.calls) == (5.5, "2 of 3")
+    disturbed = times(9.0)
+    disturbed.later += [Call(30.0, 0.4), Call(20.0, 0.2)]
+    assert (disturbed.median, disturbed.calls) == (25.0, "all 2 disturbed")
+
+
+def test_other_processes_are_noticed() -> None:
+    from disturbance import STAT, Disturbance
+
+    if not STAT.exists():
+        pytest.skip("the system does not say what others take")
+    others = Disturbance()
+    subprocess.run([sys.executable, "-c", "sum(range(60_000_000))"], check=True)
+    share = others.share()
+    assert 0.5 / (os.cpu_count() or 1) < share <= 1
 
 
 def test_every_optimisation_is_left_out_once() -> None:
     from cpu import ablations
 
-    groups = ablations(["all"])
-    left_out = [name for group in groups for name in group if name != "gesso"]
-    assert all(group["gesso"] == "gesso" for group in groups)
-    assert len(left_out) == len(set(left_out))
-    assert all(
-        name.removeprefix("without ") not in spec.split(":")[1].split(",")
-        for group in groups
-        for name, spec in group.items()
-        if name != "gesso"
-    )
+    left_out: list[str] = []
+    for whole, (name, specification) in (pair.items() for pair in ablations(["all"])):
+        assert whole == ("gesso", "gesso")
+        left_out.append(name.removeprefix("without "))
+        assert left_out[-1] not in specification.removeprefix("gesso:").split(",")
+    assert left_out == [name for name, each in OPTIMISATIONS.items() if "cpu" in each.devices]
     with pytest.raises(SystemExit, match="no such optimisation: haste"):
         ablations(["haste"])
 
@@ -144,3 +174,29 @@ def test_results_are_written_with_their_machine(tmp_path: Path) -> None:
     written: dict[str, Any] = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     assert written["results"] == {"gesso": [1.0]}
     assert written["machine"]["versions"].keys() >= {"torch", "gesso"}
+
+
+def test_the_chart_has_a_bar_for_each_time() -> None:
+    from chart import draw
+    from contest import Standing
+
+    standings = {
+        "diffusers": Standing(9.0, {"step": times(20.0, 16.0), "decode": times(30.0, 25.0)}),
+        "gesso": Standing(3.0, {"step": times(12.0, 8.0), "decode": times(10.0, 7.5)}),
+    }
+    record = {
+        "machine": {"processor": "abacus", "cores": 2},
+        "settings": {"size": 512},
+        "results": [{name: standing.to_json() for name, standing in standings.items()}],
+    }
+    root = ElementTree.fromstring(draw(record))
+    texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert [text for text in texts if text and text.endswith(" s")] == [
+        "8.0 s",
+        "16.0 s",
+        "7.5 s",
+        "25.0 s",
+    ]
+    bars = root.findall("{http://www.w3.org/2000/svg}rect")[1:]  # the first one is the ground
+    ours, theirs = (float(bar.get("width", "")) for bar in bars[:2])
+    assert ours == pytest.approx(theirs / 2, abs=0.1)
