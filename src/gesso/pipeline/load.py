@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gesso.errors import CheckpointError
+from gesso.pipeline.collector import paused_collector
 
 if TYPE_CHECKING:
     from gesso.pipeline.pipeline import Pipeline
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 BUILT_IN = "storybook"
 
 
+@paused_collector()
 def load(
     source: str | Path = BUILT_IN,
     *,
@@ -45,7 +47,8 @@ def load(
     from gesso.engine.engine import choose_engine, optimise
     from gesso.pipeline.pipeline import Pipeline
     from gesso.text.tokenizer import Tokenizer
-    from gesso.weights.checkpoint import build, open_checkpoint
+    from gesso.weights.checkpoint import assemble, open_checkpoint
+    from gesso.weights.finite import FiniteCheck
 
     chosen_device = choose_device(device)
     chosen_dtype = choose_dtype(dtype, chosen_device)
@@ -58,9 +61,10 @@ def load(
             "They belong to different models.",
             where=str(checkpoint.path),
         )
-    models = build(checkpoint, chosen_dtype, chosen_device)
+    models, tensors = assemble(checkpoint, chosen_dtype, chosen_device)
+    check = FiniteCheck(tensors, checkpoint.path)
     optimise(models, choose_engine(engine, models.unet, chosen_device, chosen_dtype))
-    return Pipeline(models, checkpoint.config, tokenizer, name=model_name(source))
+    return Pipeline(models, checkpoint.config, tokenizer, name=model_name(source), before_use=check.wait)
 
 
 def model_name(source: str | Path) -> str:

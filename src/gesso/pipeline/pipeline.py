@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,13 +53,23 @@ class Pipeline:
         config: what they are made of.
         tokenizer: the text encoder's vocabulary.
         name: what pictures and messages call the model.
+        before_use: called before the networks are, such as to wait for a check of their weights.
     """
 
-    def __init__(self, models: Models, config: ModelConfig, tokenizer: Tokenizer, name: str) -> None:
+    def __init__(
+        self,
+        models: Models,
+        config: ModelConfig,
+        tokenizer: Tokenizer,
+        name: str,
+        *,
+        before_use: Callable[[], object] = tuple,
+    ) -> None:
         self.text_encoder, self.unet, self.autoencoder = models
         self.config = config
         self.tokenizer = tokenizer
         self.name = name
+        self.before_use = before_use
         self.noise_schedule = NoiseSchedule(config.noise)
         self.denoiser = Denoiser(self.unet, self.noise_schedule, config.noise.prediction)
 
@@ -97,6 +107,7 @@ class Pipeline:
     def stream(self, request: GenerationRequest) -> Iterator[Step]:
         """Yield each denoising step of one batch; the last one carries the finished latents."""
         self.check_kind()
+        self.before_use()
         request = request.resolve(self.config)
         plan = make_plan(
             SAMPLERS[request.sampler], SCHEDULES[request.schedule], self.noise_schedule, request.steps
@@ -143,6 +154,7 @@ class Pipeline:
         Raises:
             NumericsError: latents or pixels are NaN or infinite.
         """
+        self.before_use()
         if not latents.isfinite().all():
             raise NumericsError(
                 "the latents are NaN or infinite",

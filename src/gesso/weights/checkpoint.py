@@ -19,6 +19,7 @@ from gesso.models.text_encoder import TextEncoder
 from gesso.models.unet import UNet
 from gesso.weights import diffusers, folder_config, ldm, tokenizer_files
 from gesso.weights.files import Tensors, read_metadata, read_tensors
+from gesso.weights.finite import FiniteCheck
 from gesso.weights.hub import resolve
 from gesso.weights.infer import infer_config
 from gesso.weights.keymap import KeyMap
@@ -163,8 +164,24 @@ def build(
     where they are: in the file, mapped.
 
     Raises:
-        KeysError: tensors are missing, unexpected, of the wrong shape, or not finite; all are checked
-            before any is loaded.
+        KeysError: tensors are missing, unexpected, of the wrong shape, or not finite.
+    """
+    models, tensors = assemble(checkpoint, dtype, device)
+    FiniteCheck(tensors, checkpoint.path).wait()
+    return models
+
+
+def assemble(
+    checkpoint: Checkpoint, dtype: torch.dtype | None = None, device: torch.device | str = "cpu"
+) -> tuple[Models, Tensors]:
+    """`build`, but for the search for NaN and infinities: nothing mapped has been read yet.
+
+    Returns:
+        the networks; and their tensors under the names in the file, to be looked through before use.
+
+    Raises:
+        KeysError: tensors are missing, unexpected, or of the wrong shape or kind; all are checked before
+            any is loaded.
     """
     config = checkpoint.config
     with on_meta():
@@ -172,9 +189,15 @@ def build(
             TextEncoder(config.text_encoder), UNet(config.unet), Autoencoder(config.autoencoder)
         )
     check_keys(checkpoint, models)
+    check_dtypes(checkpoint)
+    tensors: Tensors = {}
     for part in PARTS:
-        load(checkpoint, part, getattr(models, part), dtype, torch.device(device))
-    return models
+        ready = {
+            key: tensor.to(device=device, dtype=dtype) for key, tensor in getattr(checkpoint, part).items()
+        }
+        tensors |= {checkpoint.name_in_file(part, key): tensor for key, tensor in ready.items()}
+        assign(getattr(models, part), ready)
+    return models, tensors
 
 
 def check_keys(checkpoint: Checkpoint, models: Models) -> None:
@@ -204,35 +227,24 @@ def check_keys(checkpoint: Checkpoint, models: Models) -> None:
         raise KeysError(f"tensors: {'; '.join(problems)}", where=str(checkpoint.path))
 
 
-def load(
-    checkpoint: Checkpoint, part: str, model: nn.Module, dtype: torch.dtype | None, device: torch.device
-) -> None:
-    """Make tensors the parameters of a network on the meta device."""
-    ready: Tensors = {}
-    for key, tensor in getattr(checkpoint, part).items():
-        if not tensor.is_floating_point():
-            raise KeysError(
-                f"tensor {checkpoint.name_in_file(part, key)} is {tensor.dtype}, not floating point",
-                where=str(checkpoint.path),
-            )
-        tensor = tensor.to(dtype=dtype)
-        if not is_finite(tensor):
-            raise KeysError(
-                f"tensor {checkpoint.name_in_file(part, key)} has values that are NaN or infinite",
-                "Its training or its conversion has failed; get another version of this model.",
-                where=str(checkpoint.path),
-            )
-        ready[key] = tensor.to(device=device)
-    model.load_state_dict(ready, strict=True, assign=True)
-    model.eval().requires_grad_(False)
+def check_dtypes(checkpoint: Checkpoint) -> None:
+    for part in PARTS:
+        for key, tensor in getattr(checkpoint, part).items():
+            if not tensor.is_floating_point():
+                raise KeysError(
+                    f"tensor {checkpoint.name_in_file(part, key)} is {tensor.dtype}, not floating point",
+                    where=str(checkpoint.path),
+                )
 
 
-def is_finite(tensor: Tensor) -> bool:
-    """Whether no value is NaN or infinite, in one pass: NaN spreads to the extremes, infinity is one."""
-    if tensor.numel() == 0:
-        return True
-    low, high = torch.aminmax(tensor.float() if tensor.itemsize == 1 else tensor)
-    return bool(torch.isfinite(low) & torch.isfinite(high))
+def assign(model: nn.Module, tensors: Tensors) -> None:
+    """Make tensors the parameters of a network on the meta device, one for each, and freeze it."""
+    for path, module in model.named_modules():
+        prefix = f"{path}." if path else ""
+        for name, _ in list(module.named_parameters(recurse=False)):
+            parameter = nn.Parameter(tensors[prefix + name], requires_grad=False)
+            module.register_parameter(name, parameter)
+    model.eval()
 
 
 def shape(tensor: Tensor) -> str:

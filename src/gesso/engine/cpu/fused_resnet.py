@@ -5,8 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from gesso.engine.cpu.group_norm import group_norm
-from gesso.engine.cpu.jit import runs_kernels
+from gesso.engine.cpu.conditions import runs_kernels
 from gesso.engine.cpu.winograd_conv import WinogradConv2d
 from gesso.models.resnet import ResnetBlock, Upsample
 
@@ -34,6 +33,8 @@ class FusedUpsample(Upsample):
 
 
 def norm_silu(norm: nn.GroupNorm, x: Tensor) -> Tensor:
+    from gesso.engine.cpu.group_norm import group_norm
+
     return group_norm(x, norm.num_groups, norm.weight, norm.bias, norm.eps, silu=True)
 
 

@@ -51,12 +51,6 @@ def pixels(x: Tensor) -> np.ndarray:
     return x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).numpy()
 
 
-def runs_kernels(x: Tensor, weight: Tensor) -> bool:
-    """Whether the kernels can stand in here: float32 on the CPU, and nobody asks for gradients."""
-    gradients = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
-    return x.dtype == weight.dtype == torch.float32 and x.device.type == "cpu" and not gradients
-
-
 def _write_exponent(typing_context: Any, exponent: Any) -> Any:  # noqa: ARG001 (Numba passes both)
     """2ⁿ of an int32, as a float32, by writing the exponent's bits."""
     from llvmlite import ir

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gesso.engine.cpu.jit import runs_kernels
+from gesso.engine.cpu.conditions import runs_kernels
 from gesso.engine.prepared import KeepsPrepared
 from gesso.engine.stamp import Stamp, stamp
 

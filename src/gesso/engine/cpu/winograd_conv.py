@@ -5,8 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from gesso.engine.cpu import winograd
-from gesso.engine.cpu.jit import runs_kernels
+from gesso.engine.cpu.conditions import runs_kernels
 from gesso.engine.cpu.packed_conv import PackedConv2d
 from gesso.engine.stamp import Stamp, stamp
 
@@ -54,6 +53,8 @@ class WinogradConv2d(PackedConv2d):
         side = min(x.shape[-2:]) * (2 if doubled else 1)
         tile = next((tile for tile, smallest in SMALLEST_MAPS.items() if side >= smallest), None)
         if tile and bias is not None and runs_kernels(x, self.weight):
+            from gesso.engine.cpu import winograd
+
             return winograd.conv3x3(x, self.winograd_weight(tile), bias, doubled=doubled)
         if doubled:
             x = interpolate(x, scale_factor=2.0, mode="nearest")
@@ -62,6 +63,8 @@ class WinogradConv2d(PackedConv2d):
 
     def winograd_weight(self, tile: int) -> Tensor:
         """The weight in the transformed domain, ((tile + 2)², in, out)."""
+        from gesso.engine.cpu import winograd
+
         source = stamp(self.weight)
         known = self.transformed  # read once and set at once: another thread may be drawing, too
         if known is None or known[:2] != (tile, source):
