@@ -57,7 +57,13 @@ def available(device: torch.device, dtype: torch.dtype) -> list[str]:
             "Numba is not installed, so the CPU's kernels are off; it comes with gesso's requirements"
         )
         return []
-    return [name for name, each in OPTIMISATIONS.items() if device.type in each.devices]
+    names = [name for name, each in OPTIMISATIONS.items() if device.type in each.devices]
+    missing = sorted(
+        {need for name in names if (need := OPTIMISATIONS[name].needs) and not find_spec(need)}
+    )
+    if missing:
+        log.warning("%s is not installed, so the GPU's kernels are off", " and ".join(missing).capitalize())
+    return [name for name in names if OPTIMISATIONS[name].needs not in missing]
 
 
 def optimise(models: Sequence[nn.Module], names: Iterable[str]) -> None:

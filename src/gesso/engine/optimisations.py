@@ -30,6 +30,7 @@ class Optimisation:
         suits: which modules of the plain classes take part.
         begin: what else happens when it is switched on, to a model as a whole.
         devices: kinds of devices it helps on.
+        needs: what else has to be installed for it.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Optimisation:
     suits: Callable[[nn.Module], bool] = every
     begin: Callable[[nn.Module], object] | None = None
     devices: tuple[str, ...] = ("cpu",)
+    needs: str | None = None
 
 
 def _channels_last(model: nn.Module) -> None:
@@ -118,6 +120,47 @@ def _reads_context(module: nn.Module) -> bool:
     return isinstance(module, CrossAttention) and module.to_k.in_features != module.to_q.in_features
 
 
+def _layout_for_tensor_cores(model: nn.Module) -> None:
+    from gesso.engine.cuda.layout import lay_out
+
+    lay_out(model)
+
+
+def _triton_group_norm() -> Swaps:
+    from gesso.engine.cuda.fused_norm import TritonGroupNorm
+
+    return {nn.GroupNorm: TritonGroupNorm}
+
+
+def _triton_resnet() -> Swaps:
+    from gesso.engine.cuda.fused_resnet import TritonResnetBlock
+    from gesso.models.resnet import ResnetBlock
+
+    return {ResnetBlock: TritonResnetBlock}
+
+
+def _triton_transformer() -> Swaps:
+    from gesso.engine.cuda.fused_transformer import PointwiseSpatialTransformer
+    from gesso.models.attention import SpatialTransformer
+
+    return {SpatialTransformer: PointwiseSpatialTransformer}
+
+
+def _triton_geglu() -> Swaps:
+    from gesso.engine.cuda.fused_transformer import TritonGEGLU
+    from gesso.models.attention import GEGLU
+
+    return {GEGLU: TritonGEGLU}
+
+
+def _cuda_graphs() -> Swaps:
+    from gesso.engine.cuda.graphed import GraphedDecoder, GraphedUNet
+    from gesso.models.autoencoder import Decoder
+    from gesso.models.unet import UNet
+
+    return {UNet: GraphedUNet, Decoder: GraphedDecoder}
+
+
 OPTIMISATIONS = {
     optimisation.name: optimisation
     for optimisation in (
@@ -153,6 +196,47 @@ OPTIMISATIONS = {
             "cross-attention's keys and values once a picture",
             swaps=_cached_context,
             suits=_reads_context,
+            devices=("cpu", "cuda"),
+        ),
+        Optimisation(
+            "tensor-core-layout",
+            "weights of half precision laid out as tensor cores read them",
+            begin=_layout_for_tensor_cores,
+            devices=("cuda",),
+        ),
+        Optimisation(
+            "triton-group-norm",
+            "GroupNorms in one or two passes over memory, without a change of layout",
+            swaps=_triton_group_norm,
+            devices=("cuda",),
+            needs="triton",
+        ),
+        Optimisation(
+            "triton-resnet",
+            "SiLU, biases and time embeddings on the norms' passes, the residual in one",
+            swaps=_triton_resnet,
+            devices=("cuda",),
+            needs="triton",
+        ),
+        Optimisation(
+            "triton-transformer",
+            "1×1 convolutions as matrix products of the feature map as it lies",
+            swaps=_triton_transformer,
+            devices=("cuda",),
+            needs="triton",
+        ),
+        Optimisation(
+            "triton-geglu",
+            "the gates of feed-forward layers in one pass",
+            swaps=_triton_geglu,
+            devices=("cuda",),
+            needs="triton",
+        ),
+        Optimisation(
+            "cuda-graphs",
+            "all kernels of a call started as one, from the second call of a shape on",
+            swaps=_cuda_graphs,
+            devices=("cuda",),
         ),
     )
 }
