@@ -18,7 +18,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from gesso.engine.cuda.launch import on_device_of, parts
+from gesso.engine.cuda.launch import on_device_of, parts, power_of_2
 
 REGISTERS = 32768
 """Values of a group, padded to powers of two, that one program holds."""
@@ -52,7 +52,7 @@ def group_norm(
     y = torch.empty_like(x)
     width = x.shape[1] // groups
     pixels = x.shape[2] * x.shape[3]
-    padded = triton.next_power_of_2(pixels) * triton.next_power_of_2(width)
+    padded = power_of_2(pixels) * power_of_2(width)
     with on_device_of(x):
         (_small if padded <= REGISTERS else _large)(x, y, groups, weight, bias, eps, silu, shift)
     return y
@@ -69,7 +69,7 @@ def _small(
     shift: Tensor | None,
 ) -> None:
     batch, channels, height, width = x.shape
-    rows, columns = triton.next_power_of_2(height * width), triton.next_power_of_2(channels // groups)
+    rows, columns = power_of_2(height * width), power_of_2(channels // groups)
     kernel: Any = _whole_group
     kernel[(batch, groups)](
         x, y, weight, bias, x if shift is None else shift, 0 if shift is None else _stride(shift),
@@ -92,7 +92,7 @@ def _large(
     batch, channels, height, width = x.shape
     pixels = height * width
     # That one program measures: a power of two, so that few variants are compiled.
-    tiles = triton.next_power_of_2(parts(parts(pixels, ROWS), MOST_CHUNKS))
+    tiles = power_of_2(parts(parts(pixels, ROWS), MOST_CHUNKS))
     chunks = parts(pixels, tiles * ROWS)
     moments = torch.empty(batch, chunks, 2, channels, dtype=torch.float32, device=x.device)
     statistics = torch.empty(batch, groups, 2, dtype=torch.float32, device=x.device)
@@ -106,7 +106,7 @@ def _large(
     )  # fmt: skip
     join[(batch, groups)](
         moments, statistics, pixels, channels, channels // groups, chunks, tiles * ROWS, eps,
-        CHUNKS=triton.next_power_of_2(chunks), COLUMNS=triton.next_power_of_2(channels // groups),
+        CHUNKS=power_of_2(chunks), COLUMNS=power_of_2(channels // groups),
     )  # fmt: skip
     apply[(parts(pixels, ROWS), parts(channels, CHANNELS), batch)](
         x, y, statistics, weight, bias, *shifts, pixels, channels, channels // groups,

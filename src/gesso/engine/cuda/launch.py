@@ -38,3 +38,8 @@ def on_device_of(x: Tensor) -> AbstractContextManager[object]:
 def parts(total: int, size: int) -> int:
     """How many of a size cover a total."""
     return -(-total // size)
+
+
+def power_of_2(least: int) -> int:
+    """The smallest one that is no less: what Triton's tiles are made of."""
+    return 1 << (least - 1).bit_length()
