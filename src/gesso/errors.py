@@ -68,5 +68,9 @@ class NumericsError(GessoError):
     """Latents or pixels are NaN or infinite, so there is no picture to show."""
 
 
+class OutOfMemoryError(GessoError):
+    """The machine, or its GPU, has not enough memory; the message says what for, and what needs less."""
+
+
 class ResumeError(GessoError):
     """A training run cannot be resumed from the file or folder given."""

@@ -41,6 +41,7 @@ def bench(
     device: str,
     dtype: str,
     engine: str,
+    low_memory: bool,
     size: tuple[int, int] | None,
     steps: int,
     runs: int,
@@ -66,7 +67,7 @@ def bench(
     wanted = GenerationRequest(PROMPT, seed=SEED, steps=steps, width=width, height=height)
     started = time.perf_counter()
     source = BUILT_IN if model is None else model
-    pipeline = load(source, device=device, dtype=dtype, engine=engine, ema=ema)
+    pipeline = load(source, device=device, dtype=dtype, engine=engine, ema=ema, low_memory=low_memory)
     load_seconds = time.perf_counter() - started
     request = wanted.resolve(pipeline.config)
     readying, pictures = draw(pipeline, replace(request, steps=2), request, runs)
@@ -77,7 +78,7 @@ def bench(
         **speed(pictures),
         **arithmetic(pipeline, request, median(each for p in pictures for each in p.steps)),
         "peak_memory": most_memory(pipeline),
-        "optimisations": optimisations(pipeline, engine),
+        "optimisations": optimisations(pipeline, engine, low_memory=low_memory),
     }
     click.echo(json.dumps(report, ensure_ascii=False) if as_json else in_words(report))
 
@@ -163,12 +164,12 @@ def most_memory(pipeline: Pipeline) -> int | None:
     )
 
 
-def optimisations(pipeline: Pipeline, engine: str) -> list[dict[str, Any]]:
+def optimisations(pipeline: Pipeline, engine: str, *, low_memory: bool = False) -> list[dict[str, Any]]:
     """Every optimisation for the device, and whether it was on."""
     from gesso.engine.engine import choose_engine
     from gesso.engine.optimisations import OPTIMISATIONS
 
-    chosen = choose_engine(engine, pipeline.unet, pipeline.device, pipeline.dtype)
+    chosen = choose_engine(engine, pipeline.unet, pipeline.device, pipeline.dtype, low_memory=low_memory)
     return [
         {"name": name, "on": name in chosen, "summary": each.summary}
         for name, each in OPTIMISATIONS.items()

@@ -77,6 +77,7 @@ def generate(
     device: str,
     dtype: str,
     engine: str,
+    low_memory: bool,
     output: str,
     as_json: bool,
     **fields: Any,
@@ -100,7 +101,12 @@ def generate(
     from gesso.pipeline.load import BUILT_IN, load
 
     pipeline = load(
-        BUILT_IN if model is None else model, device=device, dtype=dtype, engine=engine, ema=ema
+        BUILT_IN if model is None else model,
+        device=device,
+        dtype=dtype,
+        engine=engine,
+        ema=ema,
+        low_memory=low_memory,
     )
     if drawn_with not in (None, pipeline.name):
         say(f"{source} was drawn with {drawn_with}; drawing with {pipeline.name}")

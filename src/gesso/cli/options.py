@@ -40,6 +40,11 @@ def model_options(command: Command) -> Command:
                 metavar="auto|plain|NAME,…",
                 help="Optimisations: those that help, none, or those named.  [default: auto]",
             ),
+            click.option(
+                "--low-memory",
+                is_flag=True,
+                help="Leave the weights in their file and read each block's when it computes; slower.",
+            ),
         )
     ):
         command = option(command)

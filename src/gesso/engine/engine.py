@@ -20,12 +20,20 @@ SMALLEST_MODEL = 100_000_000
 """Parameters of the UNet from which "auto" optimises: below, loading kernels costs more than they save."""
 
 
-def choose_engine(engine: str, unet: nn.Module, device: torch.device, dtype: torch.dtype) -> list[str]:
+def choose_engine(
+    engine: str,
+    unet: nn.Module,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    low_memory: bool = False,
+) -> list[str]:
     """The optimisations that an ``--engine`` asks for.
 
     Args:
         engine: "auto" (what helps this model on this device), "plain" (nothing: the models as they are
             written), or names from `OPTIMISATIONS` with commas between them.
+        low_memory: "auto" leaves out what takes memory.
 
     Raises:
         RequestError: there is no such optimisation, or not on this device.
@@ -34,7 +42,8 @@ def choose_engine(engine: str, unet: nn.Module, device: torch.device, dtype: tor
         return []
     if engine == "auto":
         small = sum(parameter.numel() for parameter in unet.parameters()) < SMALLEST_MODEL
-        return [] if small else available(device, dtype)
+        names = [] if small else available(device, dtype)
+        return [name for name in names if not (low_memory and OPTIMISATIONS[name].takes_memory)]
     names = [name.strip() for name in engine.split(",") if name.strip()]
     for name in names:
         if name not in OPTIMISATIONS:

@@ -31,6 +31,7 @@ class Optimisation:
         begin: what else happens when it is switched on, to a model as a whole.
         devices: kinds of devices it helps on.
         needs: what else has to be installed for it.
+        takes_memory: whether it keeps a second form of the weights, or memory that is not in use.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Optimisation:
     begin: Callable[[nn.Module], object] | None = None
     devices: tuple[str, ...] = ("cpu",)
     needs: str | None = None
+    takes_memory: bool = False
 
 
 def _channels_last(model: nn.Module) -> None:
@@ -169,18 +171,25 @@ OPTIMISATIONS = {
             "feature maps with the channels of a pixel side by side",
             begin=_channels_last,
         ),
-        Optimisation("keep-memory", "freed memory is kept for the next feature map", begin=_keep_memory),
+        Optimisation(
+            "keep-memory",
+            "freed memory is kept for the next feature map",
+            begin=_keep_memory,
+            takes_memory=True,
+        ),
         Optimisation(
             "winograd",
             "3×3 convolutions with a quarter of the multiplications, where the map is large",
             swaps=_winograd,
             suits=_suits_winograd,
+            takes_memory=True,
         ),
         Optimisation(
             "packed-weights",
             "the other 3×3 convolutions with weights laid out in advance",
             swaps=_packed,
             suits=_suits_packing,
+            takes_memory=True,
         ),
         Optimisation(
             "fused-resnet", "GroupNorm and SiLU in two passes over memory, not four", swaps=_fused_resnet
@@ -202,6 +211,7 @@ OPTIMISATIONS = {
             "tensor-core-layout",
             "weights of half precision laid out as tensor cores read them",
             begin=_layout_for_tensor_cores,
+            takes_memory=True,
             devices=("cuda",),
         ),
         Optimisation(
@@ -236,6 +246,7 @@ OPTIMISATIONS = {
             "cuda-graphs",
             "all kernels of a call started as one, from the second call of a shape on",
             swaps=_cuda_graphs,
+            takes_memory=True,
             devices=("cuda",),
         ),
     )

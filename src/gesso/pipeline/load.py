@@ -23,6 +23,7 @@ def load(
     engine: str = "auto",
     ema: bool = False,
     variant: str | None = None,
+    low_memory: bool = False,
 ) -> Pipeline:
     """Load a Stable Diffusion 1.x model.
 
@@ -37,18 +38,38 @@ def load(
             `gesso.engine.optimisations`, with commas between them. The picture is the same up to rounding.
         ema: the averaged UNet weights of a single file that has both.
         variant: only this variant of a Diffusers folder's files ("fp16").
+        low_memory: leave the weights in their file, and bring each block's to memory, or to the GPU, only
+            while it computes. Slower; the same picture up to rounding.
 
     Raises:
         CheckpointError: the model cannot be had or is no Stable Diffusion 1.x model; its kinds
             (`FormatError`, `WrongKindError`, `KeysError`, …) tell more.
         RequestError: there is no such device, precision or optimisation.
+        OutOfMemoryError: the weights do not fit.
     """
+    from gesso.engine.exhaustion import explain_exhaustion
+
+    with explain_exhaustion(f"the weights of {model_name(source)}", "Try low_memory (--low-memory)."):
+        return load_models(source, device, dtype, engine, ema, variant, low_memory)
+
+
+def load_models(
+    source: str | Path,
+    device: str,
+    dtype: str,
+    engine: str,
+    ema: bool,
+    variant: str | None,
+    low_memory: bool,
+) -> Pipeline:
     from gesso.engine.device import choose_device, choose_dtype
     from gesso.engine.engine import choose_engine, optimise
+    from gesso.engine.residency import keep_one_part
+    from gesso.engine.streaming import stream_weights
     from gesso.pipeline.pipeline import Pipeline
     from gesso.text.tokenizer import Tokenizer
     from gesso.weights.checkpoint import assemble, open_checkpoint
-    from gesso.weights.finite import FiniteCheck
+    from gesso.weights.finite import FiniteCheck, check_one_by_one
 
     chosen_device = choose_device(device)
     chosen_dtype = choose_dtype(dtype, chosen_device)
@@ -61,10 +82,24 @@ def load(
             "They belong to different models.",
             where=str(checkpoint.path),
         )
-    models, tensors = assemble(checkpoint, chosen_dtype, chosen_device)
-    check = FiniteCheck(tensors, checkpoint.path)
-    optimise(models, choose_engine(engine, models.unet, chosen_device, chosen_dtype))
-    return Pipeline(models, checkpoint.config, tokenizer, name=model_name(source), before_use=check.wait)
+    stays = (None, "cpu") if low_memory else (chosen_dtype, chosen_device)
+    models, tensors = assemble(checkpoint, *stays)
+    check = None if low_memory else FiniteCheck(tensors, checkpoint.path)
+    optimise(models, choose_engine(engine, models.unet, chosen_device, chosen_dtype, low_memory=low_memory))
+    if check is None:
+        check_one_by_one(tensors, checkpoint.path)
+        for model in models:
+            stream_weights(model, chosen_device, chosen_dtype)
+    elif chosen_device.type == "cpu":
+        keep_one_part(models)
+    return Pipeline(
+        models,
+        checkpoint.config,
+        tokenizer,
+        name=model_name(source),
+        runs_in=(chosen_device, chosen_dtype) if low_memory else None,
+        before_use=check.wait if check else tuple,
+    )
 
 
 def model_name(source: str | Path) -> str:

@@ -20,6 +20,7 @@ from gesso.diffusion.plan import make_plan
 from gesso.diffusion.samplers import SAMPLERS, Step
 from gesso.diffusion.schedule import NoiseSchedule
 from gesso.diffusion.spacing import SCHEDULES
+from gesso.engine.exhaustion import explain_exhaustion
 from gesso.errors import NumericsError, WrongKindError
 from gesso.models.autoencoder import Autoencoder
 from gesso.pipeline.images import to_pil
@@ -30,6 +31,8 @@ from gesso.weights.checkpoint import Models
 from gesso.weights.meta import on_meta
 
 log = logging.getLogger(__name__)
+
+SMALLER = "Draw smaller pictures, fewer at a time (batch_size), or load the model with low_memory."
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,7 @@ class Pipeline:
         config: what they are made of.
         tokenizer: the text encoder's vocabulary.
         name: what pictures and messages call the model.
+        runs_in: device and precision they compute in; None is where and how their weights are.
         before_use: called before the networks are, such as to wait for a check of their weights.
     """
 
@@ -63,23 +67,25 @@ class Pipeline:
         tokenizer: Tokenizer,
         name: str,
         *,
+        runs_in: tuple[torch.device, torch.dtype] | None = None,
         before_use: Callable[[], object] = tuple,
     ) -> None:
         self.text_encoder, self.unet, self.autoencoder = models
         self.config = config
         self.tokenizer = tokenizer
         self.name = name
+        self.runs_in = runs_in
         self.before_use = before_use
         self.noise_schedule = NoiseSchedule(config.noise)
         self.denoiser = Denoiser(self.unet, self.noise_schedule, config.noise.prediction)
 
     @property
     def device(self) -> torch.device:
-        return self.unet.conv_in.weight.device
+        return self.runs_in[0] if self.runs_in else self.unet.conv_in.weight.device
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.unet.conv_in.weight.dtype
+        return self.runs_in[1] if self.runs_in else self.unet.conv_in.weight.dtype
 
     def __call__(self, request: GenerationRequest | str, **fields: Any) -> Result:
         """Draw all of a request's pictures, ``batch_size`` at a time.
@@ -89,6 +95,7 @@ class Pipeline:
 
         Raises:
             RequestError: a field cannot be drawn (by this model).
+            OutOfMemoryError: the pictures are too large, or too many at once, for this machine.
             NumericsError: latents or pixels are NaN or infinite.
         """
         if isinstance(request, str):
@@ -107,8 +114,12 @@ class Pipeline:
     def stream(self, request: GenerationRequest) -> Iterator[Step]:
         """Yield each denoising step of one batch; the last one carries the finished latents."""
         self.check_kind()
-        self.before_use()
         request = request.resolve(self.config)
+        with explain_exhaustion(f"{request.count} × {request.width}×{request.height} pixels", SMALLER):
+            yield from self._steps(request)
+
+    def _steps(self, request: ResolvedRequest) -> Iterator[Step]:
+        self.before_use()
         plan = make_plan(
             SAMPLERS[request.sampler], SCHEDULES[request.schedule], self.noise_schedule, request.steps
         )
@@ -153,6 +164,7 @@ class Pipeline:
 
         Raises:
             NumericsError: latents or pixels are NaN or infinite.
+            OutOfMemoryError: the picture is too large for this machine.
         """
         self.before_use()
         if not latents.isfinite().all():
@@ -161,13 +173,15 @@ class Pipeline:
                 "Try a lower guidance scale, another sampler, or dtype float32.",
                 where=self.name,
             )
-        return [to_pil(self._decode_one(part))[0] for part in latents.split(1)]
+        height, width = (side * self.config.autoencoder.downscale for side in latents.shape[-2:])
+        with explain_exhaustion(f"decoding {width}×{height} pixels", SMALLER):
+            return [to_pil(self._decode_one(part))[0] for part in latents.split(1)]
 
     def _decode_one(self, latents: Tensor) -> Tensor:
         image = self.autoencoder.decode(latents.to(self.dtype))
         if self.dtype != torch.float32 and not image.isfinite().all():
             log.info("the autoencoder of %s overflows in %s; decoding in float32", self.name, self.dtype)
-            image = in_float32(self.autoencoder).decode(latents.float())
+            image = in_float32(self.autoencoder).to(self.device).decode(latents.float())
         return image.float()
 
     def check_kind(self) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from gesso.engine.cpu.conditions import runs_kernels
 from gesso.engine.prepared import KeepsPrepared
 from gesso.engine.stamp import Stamp, stamp
+from gesso.weights.pages import release
 
 reorder: Any = getattr(getattr(torch._C, "_nn", None), "mkldnn_reorder_conv2d_weight", None)
 
@@ -55,4 +56,5 @@ class PackedConv2d(KeepsPrepared, nn.Conv2d):
             geometry = self.padding, self.stride, self.dilation, self.groups
             plain = self.weight.detach().contiguous(memory_format=torch.channels_last).to_mkldnn()
             known = self.packed = (source, reorder(plain, *geometry, x.shape))
+            release([self.weight])
         return known[1]

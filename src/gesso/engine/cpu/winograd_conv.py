@@ -8,6 +8,7 @@ from torch.nn.functional import interpolate
 from gesso.engine.cpu.conditions import runs_kernels
 from gesso.engine.cpu.packed_conv import PackedConv2d
 from gesso.engine.stamp import Stamp, stamp
+from gesso.weights.pages import release
 
 SMALLEST_MAPS = {4: 32, 2: 16}
 """Tile -> side of the feature maps from which it pays. On smaller ones the many, thin matrix products of
@@ -71,4 +72,5 @@ class WinogradConv2d(PackedConv2d):
             known = self.transformed = None  # not two at a time
             known = (tile, source, winograd.transform_weight(self.weight.detach(), tile))
             self.transformed = known
+            release([self.weight])
         return known[2]
