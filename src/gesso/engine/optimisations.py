@@ -244,7 +244,7 @@ OPTIMISATIONS = {
         ),
         Optimisation(
             "cuda-graphs",
-            "all kernels of a call started as one, from the second call of a shape on",
+            "all kernels of a call started as one, recorded once a shape",
             swaps=_cuda_graphs,
             takes_memory=True,
             devices=("cuda",),
