@@ -2,7 +2,7 @@
 
 They stay in the mapped file, in its precision. A module's weights are brought to where and how it computes
 when it is called, and given back when it returns: on the CPU they are read where they are, unless the
-precision differs; to a GPU they are copied each time.
+precision differs; to a GPU they are copied each time. What the engine prepares of them goes with them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gesso.engine.prepared import forget
 from gesso.weights.pages import release
 
 LARGEST_UNIT = 256 * 1024**2
@@ -41,6 +42,7 @@ class Unit:
     """A module whose weights come when it is called. Two threads call it one after the other."""
 
     def __init__(self, module: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+        self.modules = list(module.modules())
         self.parameters = list(module.parameters())
         self.homes: list[Tensor] = []
         self.device, self.dtype = device, dtype
@@ -61,4 +63,6 @@ class Unit:
             parameter.data = home
         release(self.homes)
         self.homes = []
+        for module in self.modules:
+            forget(module)
         self.lock.release()
