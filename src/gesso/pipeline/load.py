@@ -49,7 +49,7 @@ def load(
     """
     from gesso.engine.exhaustion import explain_exhaustion
 
-    with explain_exhaustion(f"the weights of {model_name(source)}", "Try low_memory (--low-memory)."):
+    with explain_exhaustion(f"the weights of {source}", "Try low_memory (--low-memory)."):
         return load_models(source, device, dtype, engine, ema, variant, low_memory)
 
 
