@@ -1,0 +1,37 @@
+"""What a walk is steered by may change from step to step: prompts that are scheduled or alternate."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from torch import Tensor
+
+from gesso.diffusion.samplers.step import Denoise, Step
+
+
+class ByStep:
+    """A denoise function that is another one at each step of one walk.
+
+    Samplers evaluate as often a step as they like, and at what noise levels they like, so neither calls nor
+    sigmas say which step it is. Their yields do: `follow` counts them.
+
+    Args:
+        denoisers: one of each step, at least one; a walk of more steps stays with the last.
+    """
+
+    def __init__(self, denoisers: Iterable[Denoise]) -> None:
+        self._left = deque(denoisers)
+
+    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
+        return self._left[0](x, sigma)
+
+    def follow(self, steps: Iterable[Step]) -> Iterator[Step]:
+        """The same steps; each one done brings the next one's function.
+
+        Those done with are let go, and with them what was kept of their contexts.
+        """
+        for step in steps:
+            if len(self._left) > 1:
+                self._left.popleft()
+            yield step
