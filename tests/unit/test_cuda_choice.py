@@ -34,7 +34,7 @@ def test_without_triton_the_rest_is_left(
     monkeypatch.setattr(engine, "find_spec", {}.get)
     assert available(CUDA, torch.float16) == ["cached-context", "tensor-core-layout", "cuda-graphs"]
     assert [record.message for record in caplog.records if record.levelno == logging.WARNING] == [
-        "Triton is not installed, so the GPU's kernels are off"
+        f"triton is not installed, so these optimisations are off: {', '.join(KERNELS)}"
     ]
 
 

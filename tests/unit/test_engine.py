@@ -68,7 +68,7 @@ TEXT_ENCODER = TextEncoderConfig(vocab_size=100, width=32, layers=2, heads=2, ml
 WITNESSES: dict[str, tuple[Any, str]] = {
     "winograd": (winograd, "conv3x3"),
     "packed-weights": (PackedConv2d, "packed_weight"),
-    "fused-resnet": (group_norm, "group_norm"),
+    "fused-resnet": (group_norm, "group_norm_silu"),
     "fused-geglu": (geglu, "gate"),
     "cached-context": (CachedCrossAttention, "keys_and_values"),
 }
@@ -517,10 +517,25 @@ def test_engines_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_engine("auto", unet, cpu, torch.float32) == ALL
     assert choose_engine("auto", unet, cpu, torch.bfloat16) == []
     monkeypatch.setattr(engine, "find_spec", lambda *_: None)
-    assert choose_engine("auto", unet, cpu, torch.float32) == [], "kernels need Numba"
+    left = choose_engine("auto", unet, cpu, torch.float32)
+    assert left == [name for name in ALL if OPTIMISATIONS[name].needs is None]
+    assert "cached-context" in left
+    assert "winograd" not in left, "its kernels need Numba"
 
 
-@pytest.mark.parametrize("name", ["turbo", "winograd,turbo", "Plain", "auto,plain"])
+def test_a_named_optimisation_without_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "find_spec", lambda *_: None)
+    with pytest.raises(RequestError, match='"winograd" needs numba, which is not installed') as refused:
+        choose_engine("winograd", made(UNet, UNET), torch.device("cpu"), torch.float32)
+    assert refused.value.where == "engine"
+
+
+def test_a_wrong_engine_is_refused_before_the_model_is_looked_for() -> None:
+    with pytest.raises(RequestError, match="there is no optimisation"):
+        gesso.load("there/is/no/such/model", engine="turbo")
+
+
+@pytest.mark.parametrize("name", ["turbo", "winograd,turbo", "Plain", "auto,plain", "", " , "])
 def test_an_unknown_optimisation(name: str) -> None:
     with pytest.raises(RequestError, match="there is no optimisation") as refused:
         choose_engine(name, made(UNet, UNET), torch.device("cpu"), torch.float32)

@@ -36,42 +36,57 @@ def choose_engine(
         low_memory: "auto" leaves out what takes memory.
 
     Raises:
-        RequestError: there is no such optimisation, or not on this device.
+        RequestError: there is no such optimisation, not on this device, or something it needs is missing.
     """
-    if engine == "plain":
+    names = read_engine(engine, device)
+    if names is not None:
+        return names
+    if sum(parameter.numel() for parameter in unet.parameters()) < SMALLEST_MODEL:
         return []
+    return [
+        name for name in available(device, dtype) if not (low_memory and OPTIMISATIONS[name].takes_memory)
+    ]
+
+
+def read_engine(engine: str, device: torch.device) -> list[str] | None:
+    """The optimisations that an ``--engine`` names; None for "auto", which depends on the model.
+
+    Raises:
+        RequestError: there is no such optimisation, not on this device, or something it needs is missing.
+    """
     if engine == "auto":
-        small = sum(parameter.numel() for parameter in unet.parameters()) < SMALLEST_MODEL
-        names = [] if small else available(device, dtype)
-        return [name for name in names if not (low_memory and OPTIMISATIONS[name].takes_memory)]
+        return None
     names = [name.strip() for name in engine.split(",") if name.strip()]
-    for name in names:
+    if names == ["plain"]:
+        return []
+    for name in names or [engine]:
         if name not in OPTIMISATIONS:
             raise RequestError(
                 f'there is no optimisation "{name}"',
                 f"Use auto, plain, or some of {', '.join(OPTIMISATIONS)}.",
                 where="engine",
             )
-        if device.type not in OPTIMISATIONS[name].devices:
+        optimisation = OPTIMISATIONS[name]
+        if device.type not in optimisation.devices:
             raise RequestError(f'the optimisation "{name}" is not for {device.type}', where="engine")
+        if optimisation.needs and not find_spec(optimisation.needs):
+            raise RequestError(
+                f'the optimisation "{name}" needs {optimisation.needs}, which is not installed',
+                f"Install it, or leave {name} out.",
+                where="engine",
+            )
     return names
 
 
 def available(device: torch.device, dtype: torch.dtype) -> list[str]:
-    """The names of all that help on a device in a precision."""
+    """The names of all that help on a device in a precision, and have what they need."""
     if device.type == "cpu" and dtype != torch.float32:
         return []
-    if device.type == "cpu" and find_spec("numba") is None:
-        log.warning(
-            "Numba is not installed, so the CPU's kernels are off; it comes with gesso's requirements"
-        )
-        return []
     names = [name for name, each in OPTIMISATIONS.items() if device.type in each.devices]
-    missing = sorted(
-        {need for name in names if (need := OPTIMISATIONS[name].needs) and not find_spec(need)}
-    )
-    if missing:
-        log.warning("%s is not installed, so the GPU's kernels are off", " and ".join(missing).capitalize())
+    missing = {need for name in names if (need := OPTIMISATIONS[name].needs) and not find_spec(need)}
+    for need in sorted(missing):
+        off = [name for name in names if OPTIMISATIONS[name].needs == need]
+        log.warning("%s is not installed, so these optimisations are off: %s", need, ", ".join(off))
     return [name for name in names if OPTIMISATIONS[name].needs not in missing]
 
 
@@ -84,7 +99,8 @@ def optimise(models: Sequence[nn.Module], names: Iterable[str]) -> None:
             if optimisation.begin:
                 optimisation.begin(model)
             for module in list(model.modules()):
-                if type(module) in swaps and optimisation.suits(module):
+                suited = optimisation.suits is None or optimisation.suits(module)
+                if suited and type(module) in swaps:
                     module.__class__ = swaps[type(module)]
 
 

@@ -15,10 +15,6 @@ from torch import nn
 Swaps = Mapping[type[nn.Module], type[nn.Module]]
 
 
-def every(module: nn.Module) -> bool:  # noqa: ARG001
-    return True
-
-
 @dataclass(frozen=True)
 class Optimisation:
     """One way to the same result in less time.
@@ -27,7 +23,7 @@ class Optimisation:
         name: what ``--engine`` calls it.
         summary: what it does, in half a sentence.
         swaps: plain class -> fast class; called when it is switched on, as it may import a compiler.
-        suits: which modules of the plain classes take part.
+        suits: which modules of the plain classes take part; None: all.
         begin: what else happens when it is switched on, to a model as a whole.
         devices: kinds of devices it helps on.
         needs: what else has to be installed for it.
@@ -37,7 +33,7 @@ class Optimisation:
     name: str
     summary: str
     swaps: Callable[[], Swaps] = dict
-    suits: Callable[[nn.Module], bool] = every
+    suits: Callable[[nn.Module], bool] | None = None
     begin: Callable[[nn.Module], object] | None = None
     devices: tuple[str, ...] = ("cpu",)
     needs: str | None = None
@@ -53,7 +49,7 @@ def _channels_last(model: nn.Module) -> None:
             channels_last(convolution)
 
 
-def _keep_memory(model: nn.Module) -> None:  # noqa: ARG001
+def _keep_memory(_model: nn.Module) -> None:
     from gesso.engine.cpu.heap import keep_freed_memory
 
     keep_freed_memory()
@@ -182,6 +178,7 @@ OPTIMISATIONS = {
             "3×3 convolutions with a quarter of the multiplications, where the map is large",
             swaps=_winograd,
             suits=_suits_winograd,
+            needs="numba",
             takes_memory=True,
         ),
         Optimisation(
@@ -192,9 +189,17 @@ OPTIMISATIONS = {
             takes_memory=True,
         ),
         Optimisation(
-            "fused-resnet", "GroupNorm and SiLU in two passes over memory, not four", swaps=_fused_resnet
+            "fused-resnet",
+            "GroupNorm and SiLU in two passes over memory, not four",
+            swaps=_fused_resnet,
+            needs="numba",
         ),
-        Optimisation("fused-geglu", "the gates of feed-forward layers in one pass", swaps=_fused_geglu),
+        Optimisation(
+            "fused-geglu",
+            "the gates of feed-forward layers in one pass",
+            swaps=_fused_geglu,
+            needs="numba",
+        ),
         Optimisation(
             "shared-prefix",
             "what both halves of a guided batch have in common is computed once",

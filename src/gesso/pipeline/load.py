@@ -63,7 +63,7 @@ def load_models(
     low_memory: bool,
 ) -> Pipeline:
     from gesso.engine.device import choose_device, choose_dtype
-    from gesso.engine.engine import choose_engine, optimise
+    from gesso.engine.engine import choose_engine, optimise, read_engine
     from gesso.engine.residency import keep_one_part
     from gesso.engine.streaming import stream_weights
     from gesso.pipeline.pipeline import Pipeline
@@ -73,6 +73,7 @@ def load_models(
 
     chosen_device = choose_device(device)
     chosen_dtype = choose_dtype(dtype, chosen_device)
+    read_engine(engine, chosen_device)  # refused before a model is loaded for nothing
     checkpoint = open_checkpoint(source, ema=ema, variant=variant)
     tokenizer = Tokenizer.load(checkpoint.tokenizer)
     if tokenizer.size > checkpoint.config.text_encoder.vocab_size:
