@@ -33,9 +33,9 @@ class FusedUpsample(Upsample):
 
 
 def norm_silu(norm: nn.GroupNorm, x: Tensor) -> Tensor:
-    from gesso.engine.cpu.group_norm import group_norm
+    from gesso.engine.cpu.group_norm import group_norm_silu
 
-    return group_norm(x, norm.num_groups, norm.weight, norm.bias, norm.eps, silu=True)
+    return group_norm_silu(x, norm.num_groups, norm.weight, norm.bias, norm.eps)
 
 
 def convolve(conv: nn.Conv2d, x: Tensor, shift: Tensor | None) -> Tensor:

@@ -12,10 +12,8 @@ from torch import Tensor
 from gesso.engine.cpu.jit import exp, kernel, pixels, use_torch_threads
 
 
-def group_norm(
-    x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float, *, silu: bool = False
-) -> Tensor:
-    """GroupNorm of a feature map (b, c, h, w) in float32, and SiLU after it if asked for; channels-last."""
+def group_norm_silu(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    """SiLU of the GroupNorm of a feature map (b, c, h, w) in float32; channels-last."""
     use_torch_threads()
     y = torch.empty(x.shape, memory_format=torch.channels_last)
     if not y.numel():
@@ -25,7 +23,7 @@ def group_norm(
     _row_sums(source, sums)
     moments = torch.from_numpy(sums).double().sum(1) / (x.shape[2] * x.shape[3])  # (b, 2, c)
     scale, shift = _affine(x[:, :, 0, 0], moments, groups, weight, bias, eps)
-    (_apply_silu if silu else _apply)(source, scale.numpy(), shift.numpy(), target)
+    _apply(source, scale.numpy(), shift.numpy(), target)
     return y
 
 
@@ -70,18 +68,6 @@ def _row_sums(x: Any, sums: Any) -> None:
 
 @kernel
 def _apply(x: Any, scale: Any, shift: Any, target: Any) -> None:
-    pictures, height, width, channels = x.shape
-    for row in prange(pictures * height):
-        picture, y = row // height, row % height
-        for column in range(width):
-            for c in range(channels):
-                target[picture, y, column, c] = (
-                    x[picture, y, column, c] * scale[picture, c] + shift[picture, c]
-                )
-
-
-@kernel
-def _apply_silu(x: Any, scale: Any, shift: Any, target: Any) -> None:
     pictures, height, width, channels = x.shape
     for row in prange(pictures * height):
         picture, y = row // height, row % height
