@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -42,6 +42,10 @@ class Plan:
     def rounding(self) -> Rounding:
         """What `Denoiser.rounded` is given."""
         return self.schedule.rounding if self.sampler.whole_timesteps else "none"
+
+    def last(self, steps: int) -> Plan:
+        """The last steps of this walk alone."""
+        return replace(self, sigmas=self.sigmas[-1 - steps :])
 
 
 def make_plan(

@@ -8,6 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from gesso.errors import NumericsError
+from gesso.pipeline.pictures import flatten, plain
 
 
 def to_pil(image: Tensor) -> list[Image.Image]:
@@ -36,14 +37,5 @@ def from_pil(pil_image: Image.Image) -> Tensor:
 
     Greys and palettes become colours; transparency is laid on white.
     """
-    colours = np.asarray(_opaque(pil_image), dtype=np.float32)  # (h, w, 3)
+    colours = np.asarray(flatten(plain(pil_image), "white"), dtype=np.float32)  # (h, w, 3)
     return torch.from_numpy(colours / 127.5 - 1).permute(2, 0, 1).unsqueeze(0).contiguous()
-
-
-def _opaque(pil_image: Image.Image) -> Image.Image:
-    if pil_image.mode.startswith("I"):  # 16 bits a pixel, which Pillow's own conversion would clip
-        return Image.fromarray((np.asarray(pil_image) / 257).round().astype(np.uint8)).convert("RGB")
-    if not pil_image.has_transparency_data:
-        return pil_image.convert("RGB")
-    layer = pil_image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")

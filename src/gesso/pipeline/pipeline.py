@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,21 +17,32 @@ from gesso.config import ModelConfig
 from gesso.diffusion.denoiser import Denoiser
 from gesso.diffusion.guidance import guide, pair_contexts
 from gesso.diffusion.noise import NoiseSource
-from gesso.diffusion.plan import make_plan
+from gesso.diffusion.plan import Plan, make_plan
 from gesso.diffusion.samplers import SAMPLERS, Step
 from gesso.diffusion.schedule import NoiseSchedule
 from gesso.diffusion.spacing import SCHEDULES
 from gesso.engine.exhaustion import explain_exhaustion
 from gesso.errors import NumericsError, WrongKindError
 from gesso.models.autoencoder import Autoencoder
+from gesso.pipeline.canvas import make_canvas
+from gesso.pipeline.hires import enlarge_latents, enlarge_pictures, second_pass
+from gesso.pipeline.image_to_image import start_from_image, start_from_latents
 from gesso.pipeline.images import to_pil
+from gesso.pipeline.inpainting import start_over_mask
 from gesso.pipeline.request import GenerationRequest, ResolvedRequest
+from gesso.pipeline.start import Start
+from gesso.pipeline.starting_noise import starting_noise
+from gesso.pipeline.task_fields import walked_steps
+from gesso.pipeline.tiling import tiled
+from gesso.pipeline.upscalers import resolve_upscaler
 from gesso.text.conditioning import encode_prompts
 from gesso.text.tokenizer import Tokenizer
 from gesso.weights.checkpoint import Models
 from gesso.weights.meta import on_meta
 
 log = logging.getLogger(__name__)
+
+Begin = Callable[[ResolvedRequest, Plan, NoiseSource], Start]
 
 SMALLER = "Draw smaller pictures, fewer at a time (batch_size), or load the model with low_memory."
 
@@ -108,27 +120,68 @@ class Pipeline:
 
     def draw(self, request: GenerationRequest) -> list[Image.Image]:
         """Draw a request's pictures as one batch, whatever its ``batch_size``."""
-        return self.decode(last_step(self.stream(request)).latents)
+        request = request.resolve(self.config)
+        return self.finish(last_step(self.stream(request)).latents, request)
 
     @torch.inference_mode()
     def stream(self, request: GenerationRequest) -> Iterator[Step]:
         """Yield each denoising step of one batch; the last one carries the finished latents."""
-        self.check_kind()
         request = request.resolve(self.config)
+        self.check_kind(request)
         with explain_exhaustion(f"{request.count} × {request.width}×{request.height} pixels", SMALLER):
-            yield from self._steps(request)
+            self.before_use()
+            latents = yield from self._walk(request, request.walked_steps, self.start)
+            if request.hires_scale is not None:
+                yield from self._second_pass(request, latents)
 
-    def _steps(self, request: ResolvedRequest) -> Iterator[Step]:
-        self.before_use()
+    def _walk(self, request: ResolvedRequest, steps: int, begin: Begin) -> Generator[Step, None, Tensor]:
+        """The last so many steps of a walk; returns the finished latents."""
         plan = make_plan(
             SAMPLERS[request.sampler], SCHEDULES[request.schedule], self.noise_schedule, request.steps
-        )
+        ).last(steps)
         context = self.encode_prompts(request)  # (2b, 77·k, 768)
-        denoise = guide(self.denoiser.rounded(plan.rounding), context, request.guidance_scale)
         noise = self.noise_source(request)
-        x = noise.start() * plan.starting_scale  # (b, 4, h/8, w/8)
+        start = begin(request, plan, noise)  # start.x (b, 4, h/8, w/8)
+        network = tiled(self.unet, request.tiling)
+        denoiser = start.tell(replace(self.denoiser, network=network)).rounded(plan.rounding)
+        denoise = start.keep(guide(denoiser, context, request.guidance_scale))
         options = {} if request.eta is None else {"eta": request.eta}
-        yield from plan.sampler.function(denoise, x, plan.sigmas, noise, **options)
+        latents = start.x
+        for step in start.settle(plan.sampler.function(denoise, start.x, plan.sigmas, noise, **options)):
+            latents = step.latents
+            yield step
+        return latents
+
+    def _second_pass(self, request: ResolvedRequest, latents: Tensor) -> Iterator[Step]:
+        """Draw over an enlarged picture."""
+        larger = second_pass(request, self.config.autoencoder.downscale)
+        upscaler = resolve_upscaler(request.hires_upscaler, "hires_upscaler")
+        size = larger.width, larger.height
+
+        def begin(request: ResolvedRequest, plan: Plan, noise: NoiseSource) -> Start:
+            if upscaler.of == "latents":
+                enlarged = enlarge_latents(latents, self.latent_size(request), upscaler)
+            else:
+                pictures = self.decode(latents, tiling=request.tiling)
+                enlarged = self.encode(enlarge_pictures(pictures, size, upscaler), noise(), request.tiling)
+            return start_from_latents(enlarged, plan, starting_noise(request, noise, self.noise_source))
+
+        yield from self._walk(larger, walked_steps(larger.steps, request.hires_strength), begin)
+
+    def start(self, request: ResolvedRequest, plan: Plan, noise: NoiseSource) -> Start:
+        """Where the walk of a batch begins: at noise, at a picture, or at a picture with a mask."""
+        canvas = make_canvas(request)
+        own = partial(starting_noise, request, noise, self.noise_source)
+        encode = partial(self.encode, tiling=request.tiling)
+        if canvas is None:
+            return Start(own() * plan.starting_scale)
+        if canvas.mask is None:
+            return start_from_image(canvas, encode, plan, noise, own)
+        assert request.strength is not None  # resolved
+        inpainting = self.config.inpainting
+        return start_over_mask(
+            canvas, encode, plan, noise, own, strength=request.strength, made_for_it=inpainting
+        )
 
     def encode_prompts(self, request: ResolvedRequest) -> Tensor:
         """The context of one batch, as `guide` reads it: (2b, 77·k, 768), or (b, 77·k, 768) unguided."""
@@ -146,17 +199,48 @@ class Pipeline:
 
     def noise_source(self, request: ResolvedRequest) -> NoiseSource:
         """The noise of one batch: picture i has the seed ``request.seed + i``."""
-        downscale = self.config.autoencoder.downscale
-        shape = (
-            self.config.autoencoder.latent_channels,
-            request.height // downscale,
-            request.width // downscale,
-        )
+        width, height = self.latent_size(request)
+        shape = (self.config.autoencoder.latent_channels, height, width)
         seeds = [request.seed_of(index) for index in range(request.count)]
         return NoiseSource(seeds, shape, device=self.device)
 
+    def latent_size(self, request: ResolvedRequest) -> tuple[int, int]:
+        """Width and height of a request's latents."""
+        downscale = self.config.autoencoder.downscale
+        return request.width // downscale, request.height // downscale
+
     @torch.inference_mode()
-    def decode(self, latents: Tensor) -> list[Image.Image]:
+    def encode(self, image: Tensor, noise: Tensor, tiling: str | None = None) -> Tensor:
+        """Image (1 or b, 3, h, w) -> latents (b, 4, h/8, w/8), drawn from its posterior by noise like them.
+
+        One picture at a time, and again in float32 if half precision overflows, as in `decode`.
+        """
+        self.before_use()
+        autoencoder = tiled(self.autoencoder, tiling)
+        image = image.to(self.device)
+        noises = noise.split(len(noise) // len(image))
+        return torch.cat(
+            [
+                self._encode_one(autoencoder, part, over)
+                for part, over in zip(image.split(1), noises, strict=True)
+            ]
+        )
+
+    def _encode_one(self, autoencoder: Autoencoder, image: Tensor, noise: Tensor) -> Tensor:
+        latents = autoencoder.encode(image.to(self.dtype), noise)
+        if self.dtype != torch.float32 and not latents.isfinite().all():
+            log.info("the autoencoder of %s overflows in %s; encoding in float32", self.name, self.dtype)
+            latents = in_float32(autoencoder).to(self.device).encode(image.float(), noise)
+        return latents.float()
+
+    def finish(self, latents: Tensor, request: ResolvedRequest) -> list[Image.Image]:
+        """Decode a request's latents, and put what was drawn into the picture it is part of."""
+        drawn = self.decode(latents, tiling=request.tiling)
+        canvas = make_canvas(request)
+        return drawn if canvas is None else [canvas.finish(picture) for picture in drawn]
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor, *, tiling: str | None = None) -> list[Image.Image]:
         """Latents (b, 4, h/8, w/8) -> b PIL images of h × w.
 
         One picture at a time, so that a batch costs no more memory here than a single one. If half
@@ -175,25 +259,26 @@ class Pipeline:
             )
         height, width = (side * self.config.autoencoder.downscale for side in latents.shape[-2:])
         with explain_exhaustion(f"decoding {width}×{height} pixels", SMALLER):
-            return [to_pil(self._decode_one(part))[0] for part in latents.split(1)]
+            autoencoder = tiled(self.autoencoder, tiling)
+            return [to_pil(self._decode_one(autoencoder, part))[0] for part in latents.split(1)]
 
-    def _decode_one(self, latents: Tensor) -> Tensor:
-        image = self.autoencoder.decode(latents.to(self.dtype))
+    def _decode_one(self, autoencoder: Autoencoder, latents: Tensor) -> Tensor:
+        image = autoencoder.decode(latents.to(self.dtype))
         if self.dtype != torch.float32 and not image.isfinite().all():
             log.info("the autoencoder of %s overflows in %s; decoding in float32", self.name, self.dtype)
-            image = in_float32(self.autoencoder).to(self.device).decode(latents.float())
+            image = in_float32(autoencoder).to(self.device).decode(latents.float())
         return image.float()
 
-    def check_kind(self) -> None:
-        """Refuse to draw from text with a model that was not made for it.
+    def check_kind(self, request: ResolvedRequest) -> None:
+        """Refuse what a model was not made for.
 
         Raises:
-            WrongKindError: the model is for inpainting only.
+            WrongKindError: the model is for inpainting only, and there is nothing to inpaint.
         """
-        if self.config.inpainting:
+        if self.config.inpainting and request.mask is None and request.expand is None:
             raise WrongKindError(
-                "is a Stable Diffusion 1.x inpainting model, which cannot draw from text alone",
-                "Use a text-to-image checkpoint.",
+                "is a Stable Diffusion 1.x inpainting model, which draws only where a picture is masked",
+                "Give image and mask (or expand), or use a text-to-image checkpoint.",
                 where=self.name,
             )
 

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import KW_ONLY, asdict, dataclass, field, fields, replace
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from difflib import get_close_matches
-from typing import Any, Self
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Self
 
 from gesso.config import ModelConfig
 from gesso.diffusion.names import resolve_sampler, resolve_schedule
 from gesso.diffusion.samplers import SAMPLERS
 from gesso.errors import RequestError
 from gesso.pipeline.fields import check_name, check_real, check_side, check_whole
+from gesso.pipeline.task_fields import check_tasks, resolve_tasks, walked_steps
 from gesso.text.limits import check_prompt
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from gesso.pipeline.margins import Margins
+    from gesso.pipeline.pictures import Picture
+
+    GivenPicture = Picture | Image | str | PathLike[str] | bytes | Mapping[str, Any] | None
+    GivenMargins = Margins | str | Mapping[str, int] | None
 
 FORMAT_VERSION = 1
 MAX_STEPS = 1000
@@ -48,9 +59,32 @@ class GenerationRequest:
         eta: share of fresh noise in each step, 0…1, for samplers that take it. None is the sampler's own.
         clip_skip: which of the text encoder's layers to read, counted from the last: 1 is the last, 2 the
             one before it.
+        image: a picture to start from: a file's path, its bytes, or a PIL image. None draws from text.
+        strength: how much of it may change, in (0, 1]: the share of the steps that are walked. None is 0.8,
+            and 1 where there is a mask.
+        fit: how it gets the size that is drawn: "resize", "crop" or "pad". Where width and height are
+            None, the size is the picture's own, rounded down to multiples of 8.
+        mask: of the picture, white where it is repainted; every other pixel stays what it was.
+        mask_blur: pixels inside the mask's edge over which new and old mix, 0…256.
+        expand: how far the picture grows on each side, in multiples of 8: {"left": 128}, or "left=128".
+            The new part is painted; width and height are those of the whole.
+        only_masked: draw only what is around the mask, at width × height, and put it back in its size.
+        mask_padding: pixels around the mask that are drawn with it then, 0…2048.
+        variation_seed: of the noise that varies the picture's own, which then all ``count`` pictures
+            share: picture i has ``variation_seed + i`` in place of ``seed + i``. None draws one.
+        variation_strength: how much of that noise there is, 0 (none) … 1.
+        seed_resize: (width, height) in pixels of another size that this seed drew: that noise is put in
+            the middle, so that the pictures are alike.
+        tiling: "x", "y" or "both": directions in which the picture repeats without a seam.
+        hires_scale: draw in two passes, the second this many times as large, 1…8. None is one pass.
+        hires_steps: of the second pass; None is as many as ``steps``.
+        hires_strength: of the second pass, as ``strength``.
+        hires_upscaler: what enlarges in between: a name of `gesso.pipeline.upscalers.UPSCALERS`, or
+            AUTOMATIC1111's label, or the file of an ESRGAN-like network.
 
     Raises:
         RequestError: a value cannot be drawn; ``where`` is the field (a `PromptError` for the prompts).
+        ImageError: a picture cannot be read.
     """
 
     prompt: str
@@ -67,6 +101,22 @@ class GenerationRequest:
     height: int | None = None
     eta: float | None = None
     clip_skip: int = 1
+    image: GivenPicture = None
+    strength: float | None = None
+    fit: str = "resize"
+    mask: GivenPicture = None
+    mask_blur: int = 4
+    expand: GivenMargins = None
+    only_masked: bool = False
+    mask_padding: int = 32
+    variation_seed: int | None = None
+    variation_strength: float = 0.0
+    seed_resize: tuple[int, int] | None = None
+    tiling: str | None = None
+    hires_scale: float | None = None
+    hires_steps: int | None = None
+    hires_strength: float = 0.7
+    hires_upscaler: str = "latent"
 
     def __post_init__(self) -> None:
         check_prompt(self.prompt, "prompt")
@@ -83,6 +133,8 @@ class GenerationRequest:
                 self._set(side, check_side(getattr(self, side), side, 8, MAX_SIDE))
         self._check_seed()
         self._check_sampler()
+        for name, value in check_tasks(self).items():
+            self._set(name, value)
 
     def _check_seed(self) -> None:
         if self.seed is None:
@@ -123,19 +175,23 @@ class GenerationRequest:
         """
         check_whole(self.steps, "steps", 1, config.noise.steps)
         check_whole(self.clip_skip, "clip_skip", 1, config.text_encoder.layers)
-        multiple = config.autoencoder.downscale
         decided = {
             "seed": secrets.randbelow(DRAWN_SEEDS - self.count) if self.seed is None else self.seed,
             "guidance_scale": config.guidance_scale if self.guidance_scale is None else self.guidance_scale,
             "schedule": self.schedule or SAMPLERS[self.sampler].default_schedule,
-            "width": check_side(self.width or config.image_size, "width", multiple, MAX_SIDE),
-            "height": check_side(self.height or config.image_size, "height", multiple, MAX_SIDE),
+            **resolve_tasks(self, config),
         }
-        return ResolvedRequest(**{**asdict(self), **decided})
+        return ResolvedRequest(**{**self._values(), **decided})
 
     def to_json(self) -> dict[str, Any]:
         """The request as JSON values, with the version of its format."""
-        return {"version": FORMAT_VERSION, **asdict(self)}
+        return {
+            "version": FORMAT_VERSION,
+            **{name: _as_json(each) for name, each in self._values().items()},
+        }
+
+    def _values(self) -> dict[str, Any]:
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
 
     @classmethod
     def from_json(cls, value: object) -> Self:
@@ -173,20 +229,38 @@ class ResolvedRequest(GenerationRequest):
     seed: int = field()
     width: int = field()
     height: int = field()
+    image: Picture | None = None
+    mask: Picture | None = None
+    expand: Margins | None = None
+
+    @property
+    def walked_steps(self) -> int:
+        """Steps of the (first) walk: those of ``steps`` that ``strength`` leaves."""
+        return walked_steps(self.steps, 1.0 if self.strength is None else self.strength)
 
     def seed_of(self, index: int) -> int:
-        """The seed of picture ``index``, 0…count−1."""
-        return self.seed + index
+        """The seed of picture ``index``, 0…count−1: variations have one in common."""
+        return self.seed + (index if self.variation_strength == 0 else 0)
 
     def picture(self, index: int) -> ResolvedRequest:
         """The request that draws picture ``index`` alone."""
-        return replace(self, seed=self.seed_of(index), count=1, batch_size=1)
+        return self._part(index, count=1, batch_size=1)
+
+    def _part(self, start: int, **changes: Any) -> ResolvedRequest:
+        varied = None if self.variation_seed is None else self.variation_seed + start
+        return replace(self, seed=self.seed_of(start), variation_seed=varied, **changes)
 
     def batches(self) -> Iterator[ResolvedRequest]:
         """Requests of ``batch_size`` pictures and fewer, which together draw the same pictures."""
         for start in range(0, self.count, self.batch_size):
             count = min(self.batch_size, self.count - start)
-            yield replace(self, seed=self.seed_of(start), count=count)
+            yield self._part(start, count=count)
+
+
+def _as_json(value: Any) -> Any:
+    if hasattr(value, "to_json"):
+        return value.to_json()
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _unknown_field(name: str, names: list[str]) -> RequestError:
