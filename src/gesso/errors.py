@@ -29,7 +29,18 @@ class RequestError(GessoError):
 
 
 class PromptError(RequestError):
-    """A prompt cannot be read (too long, not text)."""
+    """A prompt cannot be read (too long, not text, a weight that is no number).
+
+    Args:
+        position: of the character it is about, from 0; the message counts from 1. None is the whole prompt.
+    """
+
+    def __init__(
+        self, problem: str, advice: str = "", *, where: str | None = None, position: int | None = None
+    ) -> None:
+        self.position = position
+        place = "" if position is None else f" at character {position + 1}"
+        super().__init__(f"{problem.rstrip('.')}{place}", advice, where=where)
 
 
 class ImageError(GessoError):

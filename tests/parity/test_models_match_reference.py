@@ -176,6 +176,21 @@ def test_text_encoder(name: str, skip_layers: int) -> None:
     assert text_encoder_error(TEXT_ENCODERS[name], skip_layers) <= TOLERANCE
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("name", TEXT_ENCODERS)
+def test_tokens_hidden_from_attention(name: str) -> None:
+    config = TEXT_ENCODERS[name]
+    torch.manual_seed(0)
+    reference = reference_text_encoder(config)
+    text_encoder = with_weights_of(TextEncoder(config), reference)
+    tokens = torch.randint(0, config.vocab_size, (3, config.max_length))
+    visible = torch.rand(3, config.max_length) < 0.7
+    visible[:, 0] = True
+    expected = reference(tokens, attention_mask=visible.long()).last_hidden_state
+    assert relative_error(text_encoder(tokens, visible=visible), expected) <= TOLERANCE
+    assert relative_error(text_encoder(tokens), expected) > 1e-2
+
+
 def test_an_image_is_encoded_to_the_mean_when_no_noise_is_given() -> None:
     autoencoder = Autoencoder(AUTOENCODERS["tiny"]).eval()
     image = torch.rand(1, 3, 16, 16) * 2 - 1

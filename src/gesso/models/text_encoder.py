@@ -25,17 +25,18 @@ class TextEncoder(nn.Module):
         self.config = config
         self.text_model = TextTransformer(config)
 
-    def forward(self, tokens: Tensor, skip_layers: int = 0) -> Tensor:
+    def forward(self, tokens: Tensor, skip_layers: int = 0, visible: Tensor | None = None) -> Tensor:
         """Encode tokens.
 
         Args:
             tokens: (b, n) int64, n ≤ max_length, start and end tokens included.
             skip_layers: leave out that many of the last layers; the final LayerNorm still follows.
+            visible: (b, n) bool, which tokens may be looked at; None is all. The first always must be.
 
         Returns:
             (b, n, width), what cross-attention reads as its context.
         """
-        return self.text_model(tokens, skip_layers)
+        return self.text_model(tokens, skip_layers, visible)
 
 
 class TextTransformer(nn.Module):
@@ -45,9 +46,9 @@ class TextTransformer(nn.Module):
         self.encoder = LayerStack(config)
         self.final_layer_norm = nn.LayerNorm(config.width)
 
-    def forward(self, tokens: Tensor, skip_layers: int) -> Tensor:
+    def forward(self, tokens: Tensor, skip_layers: int, visible: Tensor | None) -> Tensor:
         x = self.embeddings(tokens)  # (b, n, width)
-        x = self.encoder(x, skip_layers)
+        x = self.encoder(x, skip_layers, visible)
         return self.final_layer_norm(x)
 
 
@@ -69,9 +70,9 @@ class LayerStack(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.layers))
 
-    def forward(self, x: Tensor, skip_layers: int) -> Tensor:
+    def forward(self, x: Tensor, skip_layers: int, visible: Tensor | None) -> Tensor:
         for layer in self.layers[: len(self.layers) - skip_layers]:
-            x = layer(x)
+            x = layer(x, visible)
         return x
 
 
@@ -85,14 +86,14 @@ class EncoderLayer(nn.Module):
         self.layer_norm2 = nn.LayerNorm(config.width)
         self.mlp = MLP(config)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(b, n, width) -> (b, n, width)."""
-        x = x + self.self_attn(self.layer_norm1(x))
+    def forward(self, x: Tensor, visible: Tensor | None = None) -> Tensor:
+        """(b, n, width) and (b, n) -> (b, n, width)."""
+        x = x + self.self_attn(self.layer_norm1(x), visible)
         return x + self.mlp(self.layer_norm2(x))
 
 
 class CausalSelfAttention(nn.Module):
-    """Multi-head attention in which a token sees itself and the tokens before it."""
+    """Multi-head attention in which a token sees itself and those before it, as far as they are visible."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -102,13 +103,17 @@ class CausalSelfAttention(nn.Module):
         self.v_proj = nn.Linear(width, width)
         self.out_proj = nn.Linear(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(b, n, width) -> (b, n, width)."""
+    def forward(self, x: Tensor, visible: Tensor | None = None) -> Tensor:
+        """(b, n, width) and (b, n) -> (b, n, width)."""
         q, k, v = (
             projection(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (b, heads, n, width/heads)
             for projection in (self.q_proj, self.k_proj, self.v_proj)
         )
-        x = scaled_dot_product_attention(q, k, v, is_causal=True)
+        if visible is None:
+            x = scaled_dot_product_attention(q, k, v, is_causal=True)
+        else:
+            mask = visible[:, None, None, :].expand(-1, -1, x.shape[1], -1).tril()  # (b, 1, n, n)
+            x = scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return self.out_proj(x.transpose(1, 2).flatten(2))
 
 

@@ -10,6 +10,12 @@ MAX_PROMPT_BYTES = 32_768
 A token is at least one byte, so a prompt has at most 437 chunks, which any machine can still encode.
 """
 
+MAX_NESTING = 32
+"""Choices one inside the other (``[a:[b:c:5]:9]`` is two)."""
+
+MAX_COMPOSED = 32
+"""Prompts joined by AND; the network draws each of them at every step."""
+
 
 def check_prompt(prompt: object, where: str = "prompt") -> str:
     """The prompt itself, if it is text that a tokenizer, a JSON file and a PNG file can hold.
