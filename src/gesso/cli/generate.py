@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gesso.cli.image_options import image_options
 from gesso.cli.message import say
-from gesso.cli.options import model_options
+from gesso.cli.options import model_options, prompt_options
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
 @click.option(
     "--clip-skip", type=int, metavar="N", help="Read the N-th last layer of the text encoder.  [default: 1]"
 )
+@prompt_options
+@image_options
 @click.option(
     "--from",
     "source",
@@ -87,6 +90,8 @@ def generate(
     \b
     gesso generate "a red house beside a pine tree, at night" --seed 7
     gesso generate "a castle" --model v1-5-pruned-emaonly.safetensors --steps 30 --count 4
+    gesso generate "a castle" --image sketch.png --strength 0.6
+    gesso generate "a (red:1.3) house, [day:night:0.5]" --emphasis comfy
     gesso generate --from outputs/house.png --steps 50
     """
     from gesso.pipeline.output import OutputPattern
@@ -98,6 +103,7 @@ def generate(
     pattern = OutputPattern(output)
     pattern.check_writable(request)  # before a model is loaded for nothing
 
+    from gesso.pipeline.canvas import notes
     from gesso.pipeline.load import BUILT_IN, load
 
     pipeline = load(
@@ -112,6 +118,8 @@ def generate(
         say(f"{source} was drawn with {drawn_with}; drawing with {pipeline.name}")
     resolved = request.resolve(pipeline.config)
     pattern.check_writable(resolved)
+    for note in notes(resolved):
+        say(note)
     pictures = draw(pipeline, resolved, pattern, echo_paths=not as_json)
     if as_json:
         seconds = round(time.perf_counter() - started, 3)
@@ -148,10 +156,11 @@ def draw(
 
     pictures: list[dict[str, Any]] = []
     batches = list(request.batches())
-    with progress_bar(request.steps * len(batches), pipeline.name) as bar:
+    steps = request.walked_steps + request.second_steps
+    with progress_bar(steps * len(batches), pipeline.name) as bar:
         for batch in batches:
             last = last_step(watched(pipeline.stream(batch), bar))
-            for image in pipeline.decode(last.latents):
+            for image in pipeline.finish(last.latents, batch):
                 index = len(pictures)
                 info = png_info(request, pipeline.name, index)
                 path = pattern.save(image, request, index, info)

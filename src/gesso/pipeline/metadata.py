@@ -20,6 +20,8 @@ from gesso.diffusion.spacing import SCHEDULES
 from gesso.errors import ImageError, RequestError
 from gesso.pipeline.png_text import read_png_texts
 from gesso.pipeline.request import GenerationRequest, ResolvedRequest
+from gesso.pipeline.task_settings import settle_strength, short, task_field, task_settings
+from gesso.text.emphasis import EMPHASES
 
 NEGATIVE = "Negative prompt:"
 FEWEST_SETTINGS = 3  # a last line with fewer is part of the prompt, as AUTOMATIC1111 sees it
@@ -87,15 +89,18 @@ def to_parameters(request: ResolvedRequest, model_name: str, index: int = 0) -> 
         "Steps": str(request.steps),
         "Sampler": SAMPLERS[request.sampler].label,
         "Schedule type": SCHEDULES[request.schedule].label,
-        "CFG scale": _number(request.guidance_scale),
+        "CFG scale": short(request.guidance_scale),
         "Seed": str(request.seed_of(index)),
         "Size": f"{request.width}x{request.height}",
         "Model": model_name.encode("utf-8", "replace").decode("utf-8"),
     }
     if request.clip_skip > 1:
         settings["Clip skip"] = str(request.clip_skip)
+    if request.emphasis != "a1111":
+        settings["Emphasis"] = EMPHASES[request.emphasis].label
     if request.eta is not None:
-        settings["Eta DDIM" if request.sampler == "ddim" else "Eta"] = _number(request.eta)
+        settings["Eta DDIM" if request.sampler == "ddim" else "Eta"] = short(request.eta)
+    settings |= task_settings(request, index)
     settings["Version"] = f"gesso {__version__}"
     lines = [
         *([request.prompt] if request.prompt else []),
@@ -133,6 +138,7 @@ def from_parameters(text: str) -> tuple[dict[str, Any], dict[str, str]]:
             unknown[name] = value
         else:
             fields |= known
+    settle_strength(fields)
     return fields, unknown
 
 
@@ -149,11 +155,13 @@ def _field_of(name: str, value: str) -> dict[str, Any] | None:
             return {"guidance_scale": float(value)}
         case "Eta" | "Eta DDIM":
             return {"eta": float(value)}
+        case "Emphasis":
+            return next(({"emphasis": way.name} for way in EMPHASES.values() if way.label == value), None)
         case "Size":
             width, _, height = value.partition("x")
             return {"width": int(width), "height": int(height)}
         case _:
-            return None
+            return task_field(name, value)
 
 
 def _split_prompts(body: str) -> tuple[str, str]:
@@ -187,11 +195,6 @@ def _settings(line: str) -> Iterator[tuple[str, str]]:
 def _quoted(value: str) -> str:
     """As AUTOMATIC1111 does it: only what would break the line is quoted."""
     return json.dumps(value, ensure_ascii=False) if set(value) & set(',:\n"') else value
-
-
-def _number(value: float) -> str:
-    """All its digits, and no ".0"."""
-    return repr(value).removesuffix(".0")
 
 
 def _from_own(text: str, path: Path) -> ReadRequest:

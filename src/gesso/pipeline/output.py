@@ -87,7 +87,10 @@ class OutputPattern:
         Raises:
             OutputError: a file exists, two pictures would get one name, or a folder cannot be written.
         """
-        paths = [self.path((request.seed or 0) + index, index) for index in range(request.count)]
+        paths = [
+            self.path((request.seed or 0) + request.seed_stride * index, index)
+            for index in range(request.count)
+        ]
         if not self.is_folder:
             if len(set(paths)) < len(paths):
                 name = Path(self.text)

@@ -192,6 +192,11 @@ class GenerationRequest:
 
     def _values(self) -> dict[str, Any]:
         return {entry.name: getattr(self, entry.name) for entry in fields(self)}
+    @property
+    def seed_stride(self) -> int:
+        """How far the seeds of one picture and the next are apart: variations have one in common."""
+        return 1 if self.variation_strength == 0 else 0
+
 
     @classmethod
     def from_json(cls, value: object) -> Self:
@@ -239,14 +244,21 @@ class ResolvedRequest(GenerationRequest):
         return walked_steps(self.steps, 1.0 if self.strength is None else self.strength)
 
     def seed_of(self, index: int) -> int:
-        """The seed of picture ``index``, 0…count−1: variations have one in common."""
-        return self.seed + (index if self.variation_strength == 0 else 0)
+        """The seed of picture ``index``, 0…count−1."""
+        return self.seed + self.seed_stride * index
 
     def picture(self, index: int) -> ResolvedRequest:
         """The request that draws picture ``index`` alone."""
         return self._part(index, count=1, batch_size=1)
 
     def _part(self, start: int, **changes: Any) -> ResolvedRequest:
+    @property
+    def second_steps(self) -> int:
+        """Steps of the second walk, if there is one."""
+        if self.hires_scale is None:
+            return 0
+        return walked_steps(self.hires_steps or self.steps, self.hires_strength)
+
         varied = None if self.variation_seed is None else self.variation_seed + start
         return replace(self, seed=self.seed_of(start), variation_seed=varied, **changes)
 
