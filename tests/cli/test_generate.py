@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from gesso.pipeline.metadata import read_request
+from gesso.pipeline.request import GenerationRequest
 
 PROMPT = "a red house"
 Run = Callable[..., Any]
@@ -52,8 +53,7 @@ def test_every_option_reaches_the_request(draw: Run) -> None:
     assert ended.out == "0.png\n1.png\n"
     request = read_request(Path("1.png")).request()
     assert request.to_json() == {
-        "version": 1,
-        "prompt": PROMPT,
+        **GenerationRequest(PROMPT).to_json(),
         "negative_prompt": "blurry",
         "steps": 2,
         "guidance_scale": 3.5,

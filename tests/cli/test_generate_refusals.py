@@ -126,9 +126,9 @@ def test_a_file_that_appears_while_drawing_is_kept(
 
     decode = Pipeline.decode
 
-    def slow_decode(self: Pipeline, latents: Any) -> Any:
+    def slow_decode(self: Pipeline, latents: Any, **options: Any) -> Any:
         Path("a.png").write_bytes(b"another's")
-        return decode(self, latents)
+        return decode(self, latents, **options)
 
     monkeypatch.setattr(Pipeline, "decode", slow_decode)
     assert draw("--output", "a.png").refused().startswith("gesso: a.png: it exists already")

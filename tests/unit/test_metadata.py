@@ -122,7 +122,8 @@ def test_parameters_of_automatic1111_are_read() -> None:
         "masterpiece, (a cat:1.2),\nsitting <lora:fur:0.5>\n"
         "Negative prompt: lowres,\nbad anatomy\n"
         "Steps: 28, Sampler: Euler a, CFG scale: 7, Seed: 1234, Size: 512x768, Model hash: 6ce0161689, "
-        "Model: v1-5-pruned-emaonly, Denoising strength: 0.7, Clip skip: 2, Eta: 0.5, "
+        "Model: v1-5-pruned-emaonly, Denoising strength: 0.5, Clip skip: 2, Eta: 0.5, "
+        "Hires upscale: 1.5, Hires steps: 10, Hires upscaler: Latent (nearest), "
         'Lora hashes: "fur: 0123abcd, b: 4567", Hires prompt: "say \\"hi\\",\\nthere", Version: v1.10.1\n'
     )
     fields, unknown = from_parameters(text)
@@ -138,11 +139,14 @@ def test_parameters_of_automatic1111_are_read() -> None:
         height=768,
         clip_skip=2,
         eta=0.5,
+        hires_scale=1.5,
+        hires_steps=10,
+        hires_strength=0.5,
+        hires_upscaler="latent_nearest",
     )
     assert unknown == {
         "Model hash": "6ce0161689",
         "Model": "v1-5-pruned-emaonly",
-        "Denoising strength": "0.7",
         "Lora hashes": "fur: 0123abcd, b: 4567",
         "Hires prompt": 'say "hi",\nthere',
         "Version": "v1.10.1",

@@ -149,10 +149,14 @@ def decode_file(file: BinaryIO, path: str | None, where: str) -> Picture:
                 return Picture(opened, path, animated=frames > 1)
     except Image.UnidentifiedImageError as error:
         raise ImageError(
-            "it is no picture that gesso reads", f"Use {', '.join(FORMATS[:-1])} or BMP.", where=where
+            "it is no picture that gesso reads",
+            f"Use {', '.join(FORMATS[:-1])} or {FORMATS[-1]}.",
+            where=where,
         ) from error
     except Image.DecompressionBombError as error:
-        raise ImageError("it unpacks to too many pixels", where=where) from error
+        raise ImageError(
+            f"it has more than {MAX_PIXELS:,} pixels", "Scale it down.", where=where
+        ) from error
     except _UNREADABLE as error:
         raise ImageError(f"it is damaged or cut short ({error})", "Save it again.", where=where) from error
 
