@@ -54,6 +54,12 @@ if TYPE_CHECKING:
 @click.option(
     "--clip-skip", type=int, metavar="N", help="Read the N-th last layer of the text encoder.  [default: 1]"
 )
+@click.option(
+    "--deep-cache",
+    type=int,
+    metavar="N",
+    help="Compute the deep layers at every N-th step only: faster, another picture.  [default: 1, at all]",
+)
 @prompt_options
 @image_options
 @click.option(

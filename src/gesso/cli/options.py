@@ -10,6 +10,28 @@ import click
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+def prompt_options(command: Command) -> Command:
+    """How the prompts are read."""
+    for option in reversed(
+        (
+            click.option(
+                "--emphasis",
+                metavar="NAME",
+                help="How (words:1.2) weigh: a1111, no_norm, comfy, compel, ignore; none takes prompts "
+                "literally, brackets and all.  [default: a1111]",
+            ),
+            click.option(
+                "--comma-backtrack",
+                type=int,
+                metavar="N",
+                help="Begin a long prompt's next 75 tokens after a comma among the last N.  [default: 0]",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
 def model_options(command: Command) -> Command:
     """Which model, where it runs and in which precision."""
     for option in reversed(

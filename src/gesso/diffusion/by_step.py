@@ -17,7 +17,7 @@ class ByStep:
     sigmas say which step it is. Their yields do: `follow` counts them.
 
     Args:
-        denoisers: one of each step, at least one; a walk of more steps stays with the last.
+        denoisers: one of each step; a walk of more steps stays with the last.
     """
 
     def __init__(self, denoisers: Iterable[Denoise]) -> None:

@@ -14,29 +14,32 @@ from PIL import Image
 from torch import Tensor
 
 from gesso.config import ModelConfig
+from gesso.diffusion.by_step import ByStep
 from gesso.diffusion.denoiser import Denoiser
-from gesso.diffusion.guidance import guide, pair_contexts
+from gesso.diffusion.guidance import guide, needs_negative, pair_contexts
 from gesso.diffusion.noise import NoiseSource
 from gesso.diffusion.plan import Plan, make_plan
 from gesso.diffusion.samplers import SAMPLERS, Step
 from gesso.diffusion.schedule import NoiseSchedule
 from gesso.diffusion.spacing import SCHEDULES
+from gesso.engine.deep_cache import DeepCache
 from gesso.engine.exhaustion import explain_exhaustion
-from gesso.errors import NumericsError, WrongKindError
+from gesso.errors import NumericsError, RequestError, WrongKindError
 from gesso.models.autoencoder import Autoencoder
 from gesso.pipeline.canvas import make_canvas
 from gesso.pipeline.hires import enlarge_latents, enlarge_pictures, second_pass
 from gesso.pipeline.image_to_image import start_from_image, start_from_latents
 from gesso.pipeline.images import to_pil
 from gesso.pipeline.inpainting import start_over_mask
+from gesso.pipeline.prompts import Prompts, read_prompts
 from gesso.pipeline.request import GenerationRequest, ResolvedRequest
 from gesso.pipeline.start import Start
 from gesso.pipeline.starting_noise import starting_noise
-from gesso.pipeline.task_fields import walked_steps
 from gesso.pipeline.tiling import tiled
 from gesso.pipeline.upscalers import resolve_upscaler
 from gesso.text.conditioning import encode_prompts
 from gesso.text.tokenizer import Tokenizer
+from gesso.text.weighing import Text
 from gesso.weights.checkpoint import Models
 from gesso.weights.meta import on_meta
 
@@ -127,27 +130,36 @@ class Pipeline:
     def stream(self, request: GenerationRequest) -> Iterator[Step]:
         """Yield each denoising step of one batch; the last one carries the finished latents."""
         request = request.resolve(self.config)
-        self.check_kind(request)
+        self.check(request)
         with explain_exhaustion(f"{request.count} × {request.width}×{request.height} pixels", SMALLER):
             self.before_use()
             latents = yield from self._walk(request, request.walked_steps, self.start)
             if request.hires_scale is not None:
                 yield from self._second_pass(request, latents)
 
-    def _walk(self, request: ResolvedRequest, steps: int, begin: Begin) -> Generator[Step, None, Tensor]:
-        """The last so many steps of a walk; returns the finished latents."""
+    def _walk(
+        self, request: ResolvedRequest, steps: int, begin: Begin, before: int = 0
+    ) -> Generator[Step, None, Tensor]:
+        """The last so many steps of a walk, after so many of the pass before; returns finished latents."""
         plan = make_plan(
             SAMPLERS[request.sampler], SCHEDULES[request.schedule], self.noise_schedule, request.steps
         ).last(steps)
-        context = self.encode_prompts(request)  # (2b, 77·k, 768)
+        prompts = read_prompts(request)
+        contexts = self.encode_prompts(
+            request, prompts, len(plan.sigmas) - 1, before
+        )  # (2b, 77·c, 768) each
         noise = self.noise_source(request)
         start = begin(request, plan, noise)  # start.x (b, 4, h/8, w/8)
         network = tiled(self.unet, request.tiling)
+        if request.deep_cache > 1:
+            network = DeepCache(network, request.deep_cache)
         denoiser = start.tell(replace(self.denoiser, network=network)).rounded(plan.rounding)
-        denoise = start.keep(guide(denoiser, context, request.guidance_scale))
+        scale, weights = request.guidance_scale, prompts.weights
+        guided = ByStep(guide(denoiser, context, scale, weights) for context in contexts)
         options = {} if request.eta is None else {"eta": request.eta}
         latents = start.x
-        for step in start.settle(plan.sampler.function(denoise, start.x, plan.sigmas, noise, **options)):
+        walk = plan.sampler.function(start.keep(guided), start.x, plan.sigmas, noise, **options)
+        for step in guided.follow(start.settle(walk)):
             latents = step.latents
             yield step
         return latents
@@ -166,7 +178,7 @@ class Pipeline:
                 enlarged = self.encode(enlarge_pictures(pictures, size, upscaler), noise(), request.tiling)
             return start_from_latents(enlarged, plan, starting_noise(request, noise, self.noise_source))
 
-        yield from self._walk(larger, walked_steps(larger.steps, request.hires_strength), begin)
+        yield from self._walk(larger, request.second_steps, begin, before=request.walked_steps)
 
     def start(self, request: ResolvedRequest, plan: Plan, noise: NoiseSource) -> Start:
         """Where the walk of a batch begins: at noise, at a picture, or at a picture with a mask."""
@@ -183,19 +195,41 @@ class Pipeline:
             canvas, encode, plan, noise, own, strength=request.strength, made_for_it=inpainting
         )
 
-    def encode_prompts(self, request: ResolvedRequest) -> Tensor:
-        """The context of one batch, as `guide` reads it: (2b, 77·k, 768), or (b, 77·k, 768) unguided."""
-        guided = request.guidance_scale != 1
-        contexts = encode_prompts(
+    def encode_prompts(
+        self, request: ResolvedRequest, prompts: Prompts, steps: int, before: int = 0
+    ) -> Iterator[Tensor]:
+        """The contexts of a batch, as `guide` reads them, of each step of a walk.
+
+        Args:
+            prompts: those of the request, of which k are drawn together.
+            steps: of the walk.
+            before: steps of the pass before it.
+
+        Returns:
+            One a step, ((1 + k)·b, 77·c, 768), or (b, 77·c, 768) where the negative one is not needed: the
+            same tensor at all steps that say the same. Nothing but the iterator holds on to them.
+        """
+        guided = needs_negative(request.guidance_scale, prompts.weights)
+        said = (prompts if guided else prompts.prompt).over(steps, before)
+        texts = list(dict.fromkeys(text for together in said for text in together))
+        if not texts:
+            return iter(())
+        encoded = encode_prompts(
             self.text_encoder,
             self.tokenizer,
-            [request.prompt, request.negative_prompt] if guided else [request.prompt],
+            texts,
             max_length=self.config.text_encoder.max_length,
             clip_skip=request.clip_skip,
             device=self.device,
+            emphasis=request.emphasis,
+            comma_backtrack=request.comma_backtrack,
         )
-        context, *negative = (c.expand(request.count, -1, -1) for c in contexts.split(1))
-        return pair_contexts(context, negative[0]) if guided else context
+        rows = dict(zip(texts, encoded.split(1), strict=True))  # (1, 77·c, 768) each
+        contexts: dict[tuple[Text, ...], Tensor] = {}
+        for together in dict.fromkeys(said):
+            *positive, last = (rows[text].expand(request.count, -1, -1) for text in together)
+            contexts[together] = pair_contexts(torch.cat(positive), last) if guided else last
+        return iter([contexts[together] for together in said])
 
     def noise_source(self, request: ResolvedRequest) -> NoiseSource:
         """The noise of one batch: picture i has the seed ``request.seed + i``."""
@@ -269,12 +303,19 @@ class Pipeline:
             image = in_float32(autoencoder).to(self.device).decode(latents.float())
         return image.float()
 
-    def check_kind(self, request: ResolvedRequest) -> None:
-        """Refuse what a model was not made for.
+    def check(self, request: ResolvedRequest) -> None:
+        """Refuse what this model was not made for, or not loaded for.
 
         Raises:
             WrongKindError: the model is for inpainting only, and there is nothing to inpaint.
+            RequestError: its weights come block by block, and part of a block is asked for.
         """
+        if self.runs_in and request.deep_cache > 1:
+            raise RequestError(
+                "it calls parts of blocks, and with low_memory weights come block by block",
+                "Leave one of the two out.",
+                where="deep_cache",
+            )
         if self.config.inpainting and request.mask is None and request.expand is None:
             raise WrongKindError(
                 "is a Stable Diffusion 1.x inpainting model, which draws only where a picture is masked",

@@ -14,8 +14,8 @@ from gesso.diffusion.names import resolve_sampler, resolve_schedule
 from gesso.diffusion.samplers import SAMPLERS
 from gesso.errors import RequestError
 from gesso.pipeline.fields import check_name, check_real, check_side, check_whole
+from gesso.pipeline.prompts import check_prompts
 from gesso.pipeline.task_fields import check_tasks, resolve_tasks, walked_steps
-from gesso.text.limits import check_prompt
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -33,6 +33,8 @@ MAX_SEED = 2**64 - 1
 MAX_COUNT = 10_000
 MAX_SIDE = 8192
 MAX_CLIP_SKIP = 12
+MAX_BACKTRACK = 75
+MAX_DEEP_CACHE = 20
 DRAWN_SEEDS = 2**32  # short enough to retype, and every other program takes them
 
 
@@ -43,8 +45,9 @@ class GenerationRequest:
     None in a field means that the model or the sampler decides; ``resolve`` writes down what they decided.
 
     Attributes:
-        prompt: what to draw; may be empty, at most 32 KB of UTF-8.
-        negative_prompt: what to steer away from.
+        prompt: what to draw, in the prompt language (`gesso.text.prompt`); may be empty, at most 32 KB of
+            UTF-8.
+        negative_prompt: what to steer away from, likewise.
         steps: denoising steps, 1…1000.
         guidance_scale: how far to steer towards the prompt, 0…100; 1 ignores the negative prompt, and
             0 ignores the prompt. None is the model's default.
@@ -59,6 +62,13 @@ class GenerationRequest:
         eta: share of fresh noise in each step, 0…1, for samplers that take it. None is the sampler's own.
         clip_skip: which of the text encoder's layers to read, counted from the last: 1 is the last, 2 the
             one before it.
+        emphasis: the way of applying the prompts' weights, a name of `gesso.text.emphasis.EMPHASES`:
+            "a1111", "no_norm", "comfy", "compel" or "ignore". "none" takes prompts literally, as Diffusers
+            does: brackets are text.
+        comma_backtrack: of a prompt of more than 75 tokens, how many go together into the next chunk where
+            a comma is before them, 0…75. AUTOMATIC1111 has 20.
+        deep_cache: compute the deep layers of the UNet at every N-th call only, 1 (every one) … 20: faster,
+            and another picture (`gesso.engine.deep_cache`).
         image: a picture to start from: a file's path, its bytes, or a PIL image. None draws from text.
         strength: how much of it may change, in (0, 1]: the share of the steps that are walked. None is 0.8,
             and 1 where there is a mask.
@@ -101,6 +111,9 @@ class GenerationRequest:
     height: int | None = None
     eta: float | None = None
     clip_skip: int = 1
+    emphasis: str = "a1111"
+    comma_backtrack: int = 0
+    deep_cache: int = 1
     image: GivenPicture = None
     strength: float | None = None
     fit: str = "resize"
@@ -119,12 +132,13 @@ class GenerationRequest:
     hires_upscaler: str = "latent"
 
     def __post_init__(self) -> None:
-        check_prompt(self.prompt, "prompt")
-        check_prompt(self.negative_prompt, "negative_prompt")
         self._set("steps", check_whole(self.steps, "steps", 1, MAX_STEPS))
         self._set("count", check_whole(self.count, "count", 1, MAX_COUNT))
         self._set("batch_size", check_whole(self.batch_size, "batch_size", 1, MAX_COUNT))
         self._set("clip_skip", check_whole(self.clip_skip, "clip_skip", 1, MAX_CLIP_SKIP))
+        self._set("comma_backtrack", check_whole(self.comma_backtrack, "comma_backtrack", 0, MAX_BACKTRACK))
+        self._set("deep_cache", check_whole(self.deep_cache, "deep_cache", 1, MAX_DEEP_CACHE))
+        check_prompts(self)
         if self.guidance_scale is not None:
             scale = check_real(self.guidance_scale, "guidance_scale", 0.0, MAX_GUIDANCE_SCALE)
             self._set("guidance_scale", scale)
@@ -183,6 +197,11 @@ class GenerationRequest:
         }
         return ResolvedRequest(**{**self._values(), **decided})
 
+    @property
+    def seed_stride(self) -> int:
+        """How far the seeds of one picture and the next are apart: variations have one in common."""
+        return 1 if self.variation_strength == 0 else 0
+
     def to_json(self) -> dict[str, Any]:
         """The request as JSON values, with the version of its format."""
         return {
@@ -192,11 +211,6 @@ class GenerationRequest:
 
     def _values(self) -> dict[str, Any]:
         return {entry.name: getattr(self, entry.name) for entry in fields(self)}
-    @property
-    def seed_stride(self) -> int:
-        """How far the seeds of one picture and the next are apart: variations have one in common."""
-        return 1 if self.variation_strength == 0 else 0
-
 
     @classmethod
     def from_json(cls, value: object) -> Self:
@@ -243,6 +257,13 @@ class ResolvedRequest(GenerationRequest):
         """Steps of the (first) walk: those of ``steps`` that ``strength`` leaves."""
         return walked_steps(self.steps, 1.0 if self.strength is None else self.strength)
 
+    @property
+    def second_steps(self) -> int:
+        """Steps of the second walk, if there is one."""
+        if self.hires_scale is None:
+            return 0
+        return walked_steps(self.hires_steps or self.steps, self.hires_strength)
+
     def seed_of(self, index: int) -> int:
         """The seed of picture ``index``, 0…count−1."""
         return self.seed + self.seed_stride * index
@@ -252,13 +273,6 @@ class ResolvedRequest(GenerationRequest):
         return self._part(index, count=1, batch_size=1)
 
     def _part(self, start: int, **changes: Any) -> ResolvedRequest:
-    @property
-    def second_steps(self) -> int:
-        """Steps of the second walk, if there is one."""
-        if self.hires_scale is None:
-            return 0
-        return walked_steps(self.hires_steps or self.steps, self.hires_strength)
-
         varied = None if self.variation_seed is None else self.variation_seed + start
         return replace(self, seed=self.seed_of(start), variation_seed=varied, **changes)
 

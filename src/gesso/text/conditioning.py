@@ -13,8 +13,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from gesso.errors import PromptError
 from gesso.text.chunks import Chunk, Tokens, split_chunks
 from gesso.text.emphasis import EMPHASES, Emphasis, Reading
+from gesso.text.limits import MAX_CHUNKS
 from gesso.text.tokenizer import Tokenizer
 from gesso.text.weighing import Text
 
@@ -59,13 +61,20 @@ def encode_prompts(
         (b, max_length · k, width), where k is the number of chunks of the longest prompt.
 
     Raises:
-        PromptError: a prompt is not valid Unicode, or too long.
+        PromptError: a prompt is not valid Unicode, or too long; or all together have more chunks than
+            ``MAX_CHUNKS``.
     """
     rows = [
         split_chunks(tokenizer, prompt, max_length, comma_backtrack=comma_backtrack, embeddings=embeddings)
         for prompt in prompts
     ]
     longest = max(len(row) for row in rows)
+    if len(rows) * longest > MAX_CHUNKS:
+        raise PromptError(
+            f"{len(rows):,} texts of {longest:,} chunks are more than {MAX_CHUNKS:,} chunks",
+            "Let a shorter prompt change from step to step, or a long one less often.",
+            where="prompt",
+        )
     (empty,) = split_chunks(tokenizer, "", max_length)
     rows = [row + [empty] * (longest - len(row)) for row in rows]
 

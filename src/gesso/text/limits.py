@@ -16,6 +16,9 @@ MAX_NESTING = 32
 MAX_COMPOSED = 32
 """Prompts joined by AND; the network draws each of them at every step."""
 
+MAX_CHUNKS = 4096
+"""Chunks of all that one request says, at all its steps: some 1 GB of context for SD 1.x."""
+
 
 def check_prompt(prompt: object, where: str = "prompt") -> str:
     """The prompt itself, if it is text that a tokenizer, a JSON file and a PNG file can hold.
