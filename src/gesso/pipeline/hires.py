@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
+import torch
 from PIL import Image
-from torch import Tensor, cat
+from torch import Tensor
 from torch.nn.functional import interpolate
 
 from gesso.pipeline.images import from_pil
 from gesso.pipeline.request import ResolvedRequest
-from gesso.pipeline.upscalers import Upscaler
+from gesso.pipeline.upscalers import resolve_upscaler
 
 Size = tuple[int, int]
 
@@ -29,12 +31,24 @@ def second_pass(request: ResolvedRequest, multiple: int) -> ResolvedRequest:
     return replace(request, width=width, height=height, steps=steps, hires_scale=None)
 
 
-def enlarge_latents(latents: Tensor, size: Size, upscaler: Upscaler) -> Tensor:
-    """Latents (b, 4, h, w) -> (b, 4, h', w'), interpolated; ``size`` is (w', h')."""
-    smooth = {"antialias": upscaler.antialias} if "nearest" not in upscaler.mode else {}
-    return interpolate(latents, size=size[::-1], mode=upscaler.mode, **smooth)
+def enlarge(
+    latents: Tensor,
+    larger: ResolvedRequest,
+    latent_size: Size,
+    decode: Callable[[Tensor], list[Image.Image]],
+    encode: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """Latents of the first pass -> where the second begins: (b, 4, h, w) -> (b, 4, h', w').
 
-
-def enlarge_pictures(pictures: list[Image.Image], size: Size, upscaler: Upscaler) -> Tensor:
-    """Pictures -> an image each, (b, 3, h', w'); ``size`` is (w', h')."""
-    return cat([from_pil(upscaler.enlarge(picture, size)) for picture in pictures])
+    Args:
+        larger: the request of the second pass.
+        latent_size: (w', h').
+        decode: latents -> pictures; for upscalers of pixels.
+        encode: image (b, 3, 8h', 8w') -> latents.
+    """
+    upscaler = resolve_upscaler(larger.hires_upscaler, "hires_upscaler")
+    if upscaler.of == "latents":
+        smooth = {"antialias": upscaler.antialias} if "nearest" not in upscaler.mode else {}
+        return interpolate(latents, size=latent_size[::-1], mode=upscaler.mode, **smooth)
+    size = larger.width, larger.height
+    return encode(torch.cat([from_pil(upscaler.enlarge(picture, size)) for picture in decode(latents)]))

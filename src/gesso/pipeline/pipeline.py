@@ -24,10 +24,10 @@ from gesso.diffusion.schedule import NoiseSchedule
 from gesso.diffusion.spacing import SCHEDULES
 from gesso.engine.deep_cache import DeepCache
 from gesso.engine.exhaustion import explain_exhaustion
-from gesso.errors import NumericsError, RequestError, WrongKindError
-from gesso.models.autoencoder import Autoencoder
+from gesso.errors import RequestError, WrongKindError
 from gesso.pipeline.canvas import make_canvas
-from gesso.pipeline.hires import enlarge_latents, enlarge_pictures, second_pass
+from gesso.pipeline.coder import check_latents, decode_latents, encode_image
+from gesso.pipeline.hires import enlarge, second_pass
 from gesso.pipeline.image_to_image import start_from_image, start_from_latents
 from gesso.pipeline.images import to_pil
 from gesso.pipeline.inpainting import start_over_mask
@@ -36,12 +36,10 @@ from gesso.pipeline.request import GenerationRequest, ResolvedRequest
 from gesso.pipeline.start import Start
 from gesso.pipeline.starting_noise import starting_noise
 from gesso.pipeline.tiling import tiled
-from gesso.pipeline.upscalers import resolve_upscaler
 from gesso.text.conditioning import encode_prompts
 from gesso.text.tokenizer import Tokenizer
 from gesso.text.weighing import Text
 from gesso.weights.checkpoint import Models
-from gesso.weights.meta import on_meta
 
 log = logging.getLogger(__name__)
 
@@ -167,15 +165,13 @@ class Pipeline:
     def _second_pass(self, request: ResolvedRequest, latents: Tensor) -> Iterator[Step]:
         """Draw over an enlarged picture."""
         larger = second_pass(request, self.config.autoencoder.downscale)
-        upscaler = resolve_upscaler(request.hires_upscaler, "hires_upscaler")
-        size = larger.width, larger.height
+        decode = partial(self.decode, tiling=request.tiling)
 
         def begin(request: ResolvedRequest, plan: Plan, noise: NoiseSource) -> Start:
-            if upscaler.of == "latents":
-                enlarged = enlarge_latents(latents, self.latent_size(request), upscaler)
-            else:
-                pictures = self.decode(latents, tiling=request.tiling)
-                enlarged = self.encode(enlarge_pictures(pictures, size, upscaler), noise(), request.tiling)
+            def encode(image: Tensor) -> Tensor:
+                return self.encode(image, noise(), request.tiling)
+
+            enlarged = enlarge(latents, request, self.latent_size(request), decode, encode)
             return start_from_latents(enlarged, plan, starting_noise(request, noise, self.noise_source))
 
         yield from self._walk(larger, request.second_steps, begin, before=request.walked_steps)
@@ -250,22 +246,7 @@ class Pipeline:
         One picture at a time, and again in float32 if half precision overflows, as in `decode`.
         """
         self.before_use()
-        autoencoder = tiled(self.autoencoder, tiling)
-        image = image.to(self.device)
-        noises = noise.split(len(noise) // len(image))
-        return torch.cat(
-            [
-                self._encode_one(autoencoder, part, over)
-                for part, over in zip(image.split(1), noises, strict=True)
-            ]
-        )
-
-    def _encode_one(self, autoencoder: Autoencoder, image: Tensor, noise: Tensor) -> Tensor:
-        latents = autoencoder.encode(image.to(self.dtype), noise)
-        if self.dtype != torch.float32 and not latents.isfinite().all():
-            log.info("the autoencoder of %s overflows in %s; encoding in float32", self.name, self.dtype)
-            latents = in_float32(autoencoder).to(self.device).encode(image.float(), noise)
-        return latents.float()
+        return encode_image(self.autoencoder, image.to(self.device), noise, self.dtype, tiling)
 
     def finish(self, latents: Tensor, request: ResolvedRequest) -> list[Image.Image]:
         """Decode a request's latents, and put what was drawn into the picture it is part of."""
@@ -285,23 +266,13 @@ class Pipeline:
             OutOfMemoryError: the picture is too large for this machine.
         """
         self.before_use()
-        if not latents.isfinite().all():
-            raise NumericsError(
-                "the latents are NaN or infinite",
-                "Try a lower guidance scale, another sampler, or dtype float32.",
-                where=self.name,
-            )
+        check_latents(latents, self.name)
         height, width = (side * self.config.autoencoder.downscale for side in latents.shape[-2:])
         with explain_exhaustion(f"decoding {width}×{height} pixels", SMALLER):
-            autoencoder = tiled(self.autoencoder, tiling)
-            return [to_pil(self._decode_one(autoencoder, part))[0] for part in latents.split(1)]
-
-    def _decode_one(self, autoencoder: Autoencoder, latents: Tensor) -> Tensor:
-        image = autoencoder.decode(latents.to(self.dtype))
-        if self.dtype != torch.float32 and not image.isfinite().all():
-            log.info("the autoencoder of %s overflows in %s; decoding in float32", self.name, self.dtype)
-            image = in_float32(autoencoder).to(self.device).decode(latents.float())
-        return image.float()
+            return [
+                to_pil(decode_latents(self.autoencoder, part, self.dtype, tiling))[0]
+                for part in latents.split(1)
+            ]
 
     def check(self, request: ResolvedRequest) -> None:
         """Refuse what this model was not made for, or not loaded for.
@@ -327,12 +298,3 @@ class Pipeline:
 def last_step(steps: Iterable[Step]) -> Step:
     """Walk through all steps and keep the last alone: a thousand steps' latents would fill the memory."""
     return deque(steps, maxlen=1).pop()
-
-
-def in_float32(autoencoder: Autoencoder) -> Autoencoder:
-    """A copy in full precision; the one given stays as it is."""
-    with on_meta():  # nothing is allocated or initialised twice
-        copy = Autoencoder(autoencoder.config)
-    weights = {key: tensor.float() for key, tensor in autoencoder.state_dict().items()}
-    copy.load_state_dict(weights, assign=True)
-    return copy.eval().requires_grad_(False)
