@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
+import gesso
+from gesso import GenerationRequest
 from gesso.config import UNetConfig
 from gesso.engine.deep_cache import DeepCache
+from gesso.errors import RequestError
 from gesso.models.unet import UNet
 
 CONFIG = UNetConfig(
@@ -80,3 +86,37 @@ def test_another_batch_size_starts_anew(unet: UNet) -> None:
     cached = DeepCache(unet, 5)
     cached(*inputs(batch=2))
     torch.testing.assert_close(cached(*inputs(batch=1, seed=1)), unet(*inputs(batch=1, seed=1)))
+
+
+# In a request
+
+
+def psnr(a: Image.Image, b: Image.Image) -> float:
+    error = np.asarray(a).astype(float) - np.asarray(b).astype(float)
+    return float(10 * np.log10(255**2 / np.mean(error**2)))
+
+
+def test_a_request_caches_and_says_so() -> None:
+    pipeline = gesso.load()
+    wanted = GenerationRequest("a red house", steps=4, seed=1, deep_cache=2)
+    cached = pipeline(wanted)
+    whole = pipeline(replace(wanted, deep_cache=1))
+    again = pipeline(GenerationRequest.from_json(cached.request.to_json()))
+    assert np.asarray(cached.images[0]).tobytes() == np.asarray(again.images[0]).tobytes()
+    assert np.asarray(cached.images[0]).tobytes() != np.asarray(whole.images[0]).tobytes()
+    assert psnr(cached.images[0], whole.images[0]) > 12, "another picture, of the same"
+
+
+@pytest.mark.parametrize("every", [0, -1, 21, 1.5, True, "2"])
+def test_numbers_that_are_refused(every: Any) -> None:
+    with pytest.raises(RequestError) as refused:
+        GenerationRequest("a red house", deep_cache=every)
+    assert refused.value.where == "deep_cache"
+
+
+def test_not_with_weights_that_come_by_blocks() -> None:
+    pipeline = gesso.load(low_memory=True)
+    with pytest.raises(RequestError, match="block by block") as refused:
+        pipeline("a red house", steps=2, deep_cache=2)
+    assert refused.value.where == "deep_cache"
+    assert pipeline("a red house", steps=2).images, "the next request is served"
