@@ -24,6 +24,7 @@ import gesso
 from gesso.config import AutoencoderConfig, TextEncoderConfig, UNetConfig
 from gesso.engine import engine
 from gesso.engine.cached_context import CachedCrossAttention
+from gesso.engine.cpu import attention as attention_kernel
 from gesso.engine.cpu import geglu, group_norm, heap, winograd
 from gesso.engine.cpu.packed_conv import PACKS, PackedConv2d
 from gesso.engine.engine import choose_engine, optimise, switch_off
@@ -71,6 +72,7 @@ WITNESSES: dict[str, tuple[Any, str]] = {
     "fused-resnet": (group_norm, "group_norm_silu"),
     "fused-geglu": (geglu, "gate"),
     "cached-context": (CachedCrossAttention, "keys_and_values"),
+    "tiled-attention": (attention_kernel, "attend"),
 }
 """What is called where an optimisation takes part."""
 

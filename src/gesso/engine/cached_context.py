@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -18,13 +20,14 @@ class CachedCrossAttention(KeepsPrepared, CrossAttention):
 
     prepared = ("remembered",)
     remembered: WeakTensorKeyDictionary | None = None
+    attend: Callable[[Tensor, Tensor, Tensor], Tensor] = staticmethod(scaled_dot_product_attention)
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
         if context.requires_grad or self.to_k.weight.requires_grad:
             return super().forward(x, context)
         k, v = self.keys_and_values(context)
         q = self.split_heads(self.to_q(x))
-        return self.to_out[0](scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        return self.to_out[0](self.attend(q, k, v).transpose(1, 2).flatten(2))
 
     def keys_and_values(self, context: Tensor) -> tuple[Tensor, Tensor]:
         """(b, heads, m, channels/heads) each."""

@@ -107,9 +107,23 @@ def _shared_prefix() -> Swaps:
 
 def _cached_context() -> Swaps:
     from gesso.engine.cached_context import CachedCrossAttention
+    from gesso.engine.cpu.tiled_attention import TiledCachedCrossAttention, TiledCrossAttention
     from gesso.models.attention import CrossAttention
 
-    return {CrossAttention: CachedCrossAttention}
+    return {CrossAttention: CachedCrossAttention, TiledCrossAttention: TiledCachedCrossAttention}
+
+
+def _tiled_attention() -> Swaps:
+    from gesso.engine.cached_context import CachedCrossAttention
+    from gesso.engine.cpu import tiled_attention
+    from gesso.models.attention import CrossAttention
+    from gesso.models.autoencoder import SelfAttention
+
+    return {
+        CrossAttention: tiled_attention.TiledCrossAttention,
+        CachedCrossAttention: tiled_attention.TiledCachedCrossAttention,
+        SelfAttention: tiled_attention.TiledSelfAttention,
+    }
 
 
 def _reads_context(module: nn.Module) -> bool:
@@ -211,6 +225,11 @@ OPTIMISATIONS = {
             swaps=_cached_context,
             suits=_reads_context,
             devices=("cpu", "cuda"),
+        ),
+        Optimisation(
+            "tiled-attention",
+            "attention in tiles that stay in the processor's registers and caches",
+            swaps=_tiled_attention,
         ),
         Optimisation(
             "tensor-core-layout",

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 
-def runs_kernels(x: Tensor, weight: Tensor) -> bool:
+def runs_kernels(*operands: Tensor) -> bool:
     """Whether the kernels can stand in here: float32 on the CPU, and nobody asks for gradients."""
-    gradients = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
-    return x.dtype == weight.dtype == torch.float32 and x.device.type == "cpu" and not gradients
+    gradients = torch.is_grad_enabled() and any(each.requires_grad for each in operands)
+    fits = all(each.dtype == torch.float32 and each.device.type == "cpu" for each in operands)
+    return fits and not gradients
