@@ -150,3 +150,17 @@ def test_without_guidance(reference: StableDiffusionPipeline, ours: dict[str, ge
     )
     result = ours["folder"](PROMPT, sampler="euler", steps=3, seed=8, **options)
     assert psnr(result.images[0], expected) >= 50
+
+
+def test_literal_prompts(reference: StableDiffusionPipeline, ours: dict[str, gesso.Pipeline]) -> None:
+    """Diffusers knows no prompt language: brackets are tokens."""
+    prompt = "a (red:1.4) [house] AND [a|b] \\ <lora:b:1> BREAK"
+    reference.scheduler = SCHEDULERS["euler", "uniform"](
+        **NOISE, prediction_type=reference.scheduler.config.prediction_type
+    )
+    options = {"width": 64, "height": 64, "guidance_scale": 5.0}
+    expected = reference(
+        prompt, generator=torch.Generator("cpu").manual_seed(8), num_inference_steps=3, **options
+    ).images[0]
+    result = ours["folder"](prompt, sampler="euler", steps=3, seed=8, emphasis="none", **options)
+    assert psnr(result.images[0], expected) >= 50

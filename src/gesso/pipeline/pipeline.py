@@ -143,9 +143,7 @@ class Pipeline:
             SAMPLERS[request.sampler], SCHEDULES[request.schedule], self.noise_schedule, request.steps
         ).last(steps)
         prompts = read_prompts(request)
-        contexts = self.encode_prompts(
-            request, prompts, len(plan.sigmas) - 1, before
-        )  # (2b, 77·c, 768) each
+        contexts = self.encode_prompts(request, prompts, steps, before)  # each (2b, 77·c, 768)
         noise = self.noise_source(request)
         start = begin(request, plan, noise)  # start.x (b, 4, h/8, w/8)
         network = tiled(self.unet, request.tiling)

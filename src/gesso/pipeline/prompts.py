@@ -64,7 +64,7 @@ def check_prompts(request: GenerationRequest) -> None:
             each.at(step, request.steps)
     for lora in prompts.prompt.loras:
         raise PromptError(
-            f"<lora:{lora.name}:{lora.weight:g}> asks for a LoRA, and gesso draws with none yet",
+            f"LoRAs are not supported yet, and it asks for <lora:{lora.name}:{lora.weight:g}>",
             f"Leave it out, or write \\<lora:{lora.name}> if it is meant as text.",
             where="prompt",
             position=lora.position,

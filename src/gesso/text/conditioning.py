@@ -64,17 +64,19 @@ def encode_prompts(
         PromptError: a prompt is not valid Unicode, or too long; or all together have more chunks than
             ``MAX_CHUNKS``.
     """
-    rows = [
-        split_chunks(tokenizer, prompt, max_length, comma_backtrack=comma_backtrack, embeddings=embeddings)
-        for prompt in prompts
-    ]
-    longest = max(len(row) for row in rows)
-    if len(rows) * longest > MAX_CHUNKS:
-        raise PromptError(
-            f"{len(rows):,} texts of {longest:,} chunks are more than {MAX_CHUNKS:,} chunks",
-            "Let a shorter prompt change from step to step, or a long one less often.",
-            where="prompt",
+    rows: list[list[Chunk]] = []
+    for prompt in prompts:
+        row = split_chunks(
+            tokenizer, prompt, max_length, comma_backtrack=comma_backtrack, embeddings=embeddings
         )
+        if len(prompts) * len(row) > MAX_CHUNKS:
+            raise PromptError(
+                f"{len(prompts):,} texts of {len(row):,} chunks are more than {MAX_CHUNKS:,} chunks",
+                "Let a shorter prompt change from step to step, or a long one less often.",
+                where="prompt",
+            )
+        rows.append(row)
+    longest = max(len(row) for row in rows)
     (empty,) = split_chunks(tokenizer, "", max_length)
     rows = [row + [empty] * (longest - len(row)) for row in rows]
 
