@@ -219,7 +219,7 @@ def test_loras_are_refused_by_name() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"emphasis": "a111"}, "there is no emphasis 'a111'. Did you mean a1111?"),
+        ({"emphasis": "a111"}, 'no emphasis is called "a111". Did you mean "a1111"?'),
         ({"emphasis": "x"}, "Use a1111, no_norm, comfy, compel, ignore, none."),
         ({"emphasis": None}, "None is not a name"),
         ({"comma_backtrack": 76}, "76 is outside 0…75"),

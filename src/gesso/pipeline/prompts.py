@@ -80,6 +80,6 @@ def check_emphasis(value: object) -> str:
     name = check_name(value, "emphasis")
     if name not in EMPHASES:
         nearest = get_close_matches(name, EMPHASES, n=1)
-        advice = f"Did you mean {nearest[0]}?" if nearest else f"Use {', '.join(EMPHASES)}."
-        raise RequestError(f"there is no emphasis {name[:60]!r}", advice, where="emphasis")
+        advice = f'Did you mean "{nearest[0]}"?' if nearest else f"Use {', '.join(EMPHASES)}."
+        raise RequestError(f'no emphasis is called "{name[:60]}"', advice, where="emphasis")
     return name
