@@ -91,6 +91,8 @@ class NoiseScheduleConfig:
         beta_end: last β.
         beta_schedule: "scaled_linear" is linear in √β (SD 1.x), "linear" in β.
         prediction: "epsilon" (the noise) or "v" (√ᾱ·noise − √(1−ᾱ)·latents).
+        zero_terminal_snr: whether the betas were rescaled so that the last timestep is noise alone (Lin et
+            al. 2024), of which a network that predicts epsilon would learn nothing.
     """
 
     steps: int = 1000
@@ -98,6 +100,7 @@ class NoiseScheduleConfig:
     beta_end: float = 0.012
     beta_schedule: Literal["scaled_linear", "linear"] = "scaled_linear"
     prediction: Prediction = "epsilon"
+    zero_terminal_snr: bool = False
 
 
 @dataclass(frozen=True)

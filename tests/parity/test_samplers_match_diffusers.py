@@ -21,7 +21,10 @@ from gesso.diffusion.samplers import SAMPLERS
 from gesso.diffusion.schedule import NoiseSchedule
 from gesso.diffusion.spacing import SCHEDULES
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning"),
+]
 
 TOLERANCE = 1e-4
 SEEDS = (7, 2**64 - 1)
@@ -37,6 +40,10 @@ SCHEDULERS: dict[str, Callable[..., Any]] = {
     "euler_ancestral": diffusers.EulerAncestralDiscreteScheduler,
     "heun": diffusers.HeunDiscreteScheduler,
     "dpmpp_2m": diffusers.DPMSolverMultistepScheduler,
+    "unipc": diffusers.UniPCMultistepScheduler,
+    "deis": diffusers.DEISMultistepScheduler,
+    "lcm": diffusers.LCMScheduler,
+    "tcd": diffusers.TCDScheduler,
 }
 STABLE_DIFFUSION: dict[str, Any] = {
     "beta_start": 0.00085,
@@ -47,6 +54,8 @@ HABITS: dict[str, dict[str, Any]] = {
     "ddim": {"clip_sample": False, "set_alpha_to_one": False},
     "ddpm": {"clip_sample": False, "variance_type": "fixed_small"},
     "plms": {"skip_prk_steps": True, "set_alpha_to_one": False},
+    "lcm": {"clip_sample": False},
+    "tcd": {"clip_sample": False},
 }
 SPACINGS: dict[str, dict[str, Any]] = {
     "uniform": {"timestep_spacing": "linspace"},
@@ -54,13 +63,15 @@ SPACINGS: dict[str, dict[str, Any]] = {
     "trailing": {"timestep_spacing": "trailing"},
     "karras": {"timestep_spacing": "linspace", "use_karras_sigmas": True},
     "exponential": {"timestep_spacing": "linspace", "use_exponential_sigmas": True},
+    "beta": {"timestep_spacing": "linspace", "use_beta_sigmas": True},
 }
 PAIRS = [
     # Diffusers' DDIM and PNDM take every step to be T // n timesteps long, which "uniform" ones are not;
     # these two and DDPM know no sigmas between timesteps.
     *product(("ddim", "plms"), ("leading", "trailing")),
     *product(("ddpm",), ("uniform", "leading", "trailing")),
-    *product(("euler", "euler_ancestral", "heun", "dpmpp_2m"), SPACINGS),
+    *product(("euler", "euler_ancestral", "heun", "dpmpp_2m", "unipc", "deis"), SPACINGS),
+    *product(("lcm", "tcd"), ("uniform", "trailing")),
 ]
 
 
@@ -91,7 +102,13 @@ def make_scheduler(sampler: str, schedule: str, steps: int, prediction: Predicti
     if steps == 1 and schedule != "leading":
         # One point of np.linspace is the clean end, 0; k-diffusion's one point, and gesso's, the noisy one.
         settings |= {"timestep_spacing": "trailing"}
-    if sampler == "euler_ancestral" and schedule in ("karras", "exponential"):
+    if sampler in ("lcm", "tcd"):  # theirs space timesteps in a way of their own, and take any
+        scheduler = SCHEDULERS[sampler](**STABLE_DIFFUSION, **HABITS[sampler])
+        scheduler.register_to_config(prediction_type=settings["prediction_type"])
+        points = SCHEDULES[schedule].points(NOISE_SCHEDULE, steps)
+        scheduler.set_timesteps(timesteps=[round(point) for point in points])
+        return scheduler
+    if sampler == "euler_ancestral" and schedule in ("karras", "exponential", "beta"):
         euler = diffusers.EulerDiscreteScheduler(**settings)
         euler.set_timesteps(steps)
         scheduler = diffusers.EulerAncestralDiscreteScheduler(
@@ -102,6 +119,8 @@ def make_scheduler(sampler: str, schedule: str, steps: int, prediction: Predicti
         return scheduler
     scheduler = SCHEDULERS[sampler](**settings | HABITS.get(sampler, {}))
     scheduler.set_timesteps(steps)
+    if schedule == "beta":
+        scheduler.set_begin_index(0)  # two sigmas may share a timestep, of which Diffusers takes the second
     return scheduler
 
 
@@ -127,10 +146,11 @@ def gesso_latents(
     steps: int,
     prediction: Prediction = "epsilon",
     network: Network = small_network,
+    noise_schedule: NoiseSchedule = NOISE_SCHEDULE,
     **options: Any,
 ) -> Tensor:
-    plan = make_plan(SAMPLERS[sampler], SCHEDULES[schedule], NOISE_SCHEDULE, steps)
-    denoiser = Denoiser(network, NOISE_SCHEDULE, prediction).rounded(plan.rounding)
+    plan = make_plan(SAMPLERS[sampler], SCHEDULES[schedule], noise_schedule, steps)
+    denoiser = Denoiser(network, noise_schedule, prediction).rounded(plan.rounding)
     denoise = guide(denoiser, pair_contexts(CONTEXT, NEGATIVE), GUIDANCE_SCALE)
     noise = NoiseSource(SEEDS, SHAPE)
     x = noise.start() * plan.starting_scale
@@ -147,6 +167,8 @@ def relative_error(ours: Tensor, theirs: Tensor) -> float:
 def is_comparable(sampler: str, schedule: str, steps: int, prediction: Prediction) -> bool:
     if sampler == "plms" and prediction == "v":
         return False  # see test_plms_averages_slopes
+    if sampler == "deis" and steps == 1 and schedule in ("karras", "exponential", "beta"):
+        return False  # Diffusers' one step goes nowhere: its last sigma is the first one again
     # Diffusers' DDIM and PNDM take every step to be T // n timesteps long.
     return not (sampler in ("ddim", "plms") and schedule == "trailing" and 1000 % steps)
 
@@ -172,6 +194,7 @@ def test_latents(sampler: str, schedule: str, steps: int, prediction: Prediction
         ("euler_ancestral", "trailing"),
         ("heun", "karras"),
         ("dpmpp_2m", "exponential"),
+        ("unipc", "karras"),
     ],
 )
 def test_latents_after_a_thousand_steps(sampler: str, schedule: str) -> None:
@@ -185,6 +208,13 @@ def test_latents_after_a_thousand_steps(sampler: str, schedule: str) -> None:
 def test_ddim_with_eta(steps: int, eta: float) -> None:
     theirs = diffusers_latents(make_scheduler("ddim", "leading", steps, "v"), eta=eta)
     assert relative_error(gesso_latents("ddim", "leading", steps, "v", eta=eta), theirs) <= TOLERANCE
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.7, 1.0])
+@pytest.mark.parametrize("steps", [1, 4, 20])
+def test_tcd_with_eta(steps: int, eta: float) -> None:
+    theirs = diffusers_latents(make_scheduler("tcd", "trailing", steps, "v"), eta=eta)
+    assert relative_error(gesso_latents("tcd", "trailing", steps, "v", eta=eta), theirs) <= TOLERANCE
 
 
 @pytest.mark.parametrize("steps", [2, 4, 20])
@@ -202,6 +232,22 @@ def test_plms_averages_slopes(steps: int) -> None:
 
     theirs = diffusers_latents(make_scheduler("plms", "leading", steps, "epsilon"), as_epsilon)
     assert relative_error(gesso_latents("plms", "leading", steps, "v"), theirs) <= TOLERANCE
+
+
+@pytest.mark.parametrize(
+    ("sampler", "schedule"),
+    [("ddim", "trailing"), ("euler", "trailing"), ("euler", "karras"), ("dpmpp_2m", "trailing")],
+)
+@pytest.mark.parametrize("steps", [1, 4, 20])
+def test_zero_terminal_snr(sampler: str, schedule: str, steps: int) -> None:
+    settings = STABLE_DIFFUSION | SPACINGS[schedule] | {"prediction_type": "v_prediction"}
+    settings |= {"timestep_spacing": "trailing"} if steps == 1 else {}
+    scheduler = SCHEDULERS[sampler](**settings | HABITS.get(sampler, {}), rescale_betas_zero_snr=True)
+    scheduler.alphas_cumprod[-1] = 2**-24  # as all but Diffusers' DDIM have it
+    scheduler.set_timesteps(steps)
+    rescaled = NoiseSchedule(NoiseScheduleConfig(prediction="v", zero_terminal_snr=True))
+    ours = gesso_latents(sampler, schedule, steps, "v", noise_schedule=rescaled)
+    assert relative_error(ours, diffusers_latents(scheduler)) <= TOLERANCE
 
 
 @pytest.mark.parametrize("beta_schedule", ["scaled_linear", "linear"])

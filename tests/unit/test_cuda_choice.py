@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gesso.diffusion.denoiser import Denoiser
 from gesso.diffusion.guidance import guide
+from gesso.diffusion.noise import NoiseSource
 from gesso.diffusion.plan import make_plan
 from gesso.diffusion.samplers import SAMPLERS
 from gesso.diffusion.schedule import NoiseSchedule
@@ -76,9 +77,8 @@ def test_no_step_reads_what_is_on_the_device(name: str, prediction: str) -> None
     x = torch.empty(1, 4, 8, 8, device="meta")
     context = torch.empty(2, 77, 8, dtype=torch.float16, device="meta")
     denoiser = Denoiser(network, schedule, prediction).rounded(plan.rounding)  # pyright: ignore
-    steps = list(
-        plan.sampler.function(guide(denoiser, context, 7.5), x, plan.sigmas, lambda: torch.empty_like(x))
-    )
+    noise = NoiseSource([0], (4, 8, 8), device="meta")
+    steps = list(plan.sampler.function(guide(denoiser, context, 7.5), x, plan.sigmas, noise))
     assert len(steps) == 4
     assert calls >= 4
     assert steps[-1].latents.device == torch.device("meta")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -64,8 +65,11 @@ def test_timesteps_are_clamped_at_both_ends() -> None:
 # --- spaced sigmas and plans ------------------------------------------------------------------------
 
 
+BY_HABITS = {(s.whole_timesteps, s.ends_at_zero, s.spares_last): s for s in SAMPLERS.values()}.values()
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=lambda schedule: schedule.name)
-@pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=lambda sampler: sampler.name)
+@pytest.mark.parametrize("sampler", BY_HABITS, ids=lambda sampler: sampler.name)
 @settings(max_examples=12, deadline=None)
 @given(steps=st.integers(1, 1000) | st.sampled_from([1, 2, 499, 500, 501, 999, 1000]))
 def test_sigmas_descend(sampler: Sampler, schedule: Schedule, steps: int) -> None:
@@ -95,8 +99,9 @@ def test_timesteps_visited() -> None:
 
 
 def test_one_step_starts_at_the_noisy_end() -> None:
-    for name in ("uniform", "trailing", "karras", "exponential"):
-        assert timesteps_of(name, 1) == [999]
+    for name, schedule in SCHEDULES.items():
+        if schedule.starts_at_max:
+            assert timesteps_of(name, 1) == [999]
 
 
 def test_karras_is_even_in_the_seventh_root_and_exponential_in_the_logarithm() -> None:
@@ -109,7 +114,10 @@ def test_karras_is_even_in_the_seventh_root_and_exponential_in_the_logarithm() -
 def test_default_schedules() -> None:
     defaults = {name: sampler.default_schedule for name, sampler in SAMPLERS.items()}
     assert {name for name, default in defaults.items() if default == "leading"} == {"ddim", "ddpm", "plms"}
-    assert {name for name, default in defaults.items() if default == "karras"} == {"dpmpp_2m"}
+    karras = {"dpmpp_2m", "dpmpp_sde", "dpmpp_2s_ancestral", "dpm_2", "dpm_2_ancestral", "restart"}
+    assert {name for name, default in defaults.items() if default == "karras"} == karras
+    exponential = {"dpmpp_2m_sde", "dpmpp_2m_sde_heun", "dpmpp_3m_sde"}
+    assert {name for name, default in defaults.items() if default == "exponential"} == exponential
     plan = make_plan(SAMPLERS["dpmpp_2m"], None, NOISE_SCHEDULE, 5)
     assert plan.schedule is SCHEDULES["karras"]
 
@@ -250,38 +258,61 @@ def test_noise_is_drawn_in_float32_and_then_cast() -> None:
 # --- samplers ---------------------------------------------------------------------------------------
 
 
+FEW_STEP = ("lcm", "tcd")  # jumps, which only models made for them get right
+JUMPY = (
+    "ddpm",
+    "lcm",
+    "tcd",
+    "restart",
+)  # with noise whatever their options say, or at whole timesteps only
+
+
 def gaussian(x: Tensor, sigma: Tensor) -> Tensor:
     """The best estimate of latents that are N(0, 1): the path x ∝ √(1+σ²) is known."""
     return x / (1 + sigma**2)
 
 
-def walk(sampler: str, sigmas: Tensor, x: Tensor, seed: int = 0, **options: float) -> list[Step]:
-    return list(
-        SAMPLERS[sampler].function(
-            gaussian, x, sigmas, NoiseSource([seed] * len(x), x.shape[1:]), **options
-        )
-    )
+def walk(sampler: str, sigmas: Tensor, x: Tensor, seed: int = 0, **options: Any) -> list[Step]:
+    if SAMPLERS[sampler].knows_timesteps:
+        options["noise_schedule"] = NOISE_SCHEDULE
+    noise = NoiseSource([seed] * len(x), x.shape[1:])
+    return list(SAMPLERS[sampler].function(gaussian, x, sigmas, noise, **options))
 
 
-@pytest.mark.parametrize("sampler", ["ddim", "plms", "euler", "heun", "dpmpp_2m"])
+@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name not in JUMPY])
 def test_order_of_convergence(sampler: str) -> None:
+    """Without noise, which is with η = 0, all of them solve the same ODE.
+
+    The first steps of methods that remember are of first order, which leaves an error of second.
+    """
     start = torch.ones(1, *SHAPE, dtype=torch.float64)
+    options = {"eta": 0.0} if "eta" in SAMPLERS[sampler].options else {}
 
     def error(steps: int) -> float:
         sigmas = torch.linspace(5, 1, steps + 1, dtype=torch.float64)
-        return float((walk(sampler, sigmas, start)[-1].x - math.sqrt((1 + 1**2) / (1 + 5**2))).abs().max())
+        end = walk(sampler, sigmas, start, **options)[-1].x
+        return float((end - math.sqrt((1 + 1**2) / (1 + 5**2))).abs().max())
 
     errors = [error(steps) for steps in (40, 80, 160)]
     measured = min(math.log2(coarse / fine) for coarse, fine in pairwise(errors))
-    assert measured > SAMPLERS[sampler].order - 0.15
+    crossed = errors[-1] < 1e-6  # errors of two kinds cancelled on the way, so their ratio says nothing
+    assert measured > min(SAMPLERS[sampler].order, 2) - 0.15 or crossed
     assert errors[-1] < 0.01
 
 
-@pytest.mark.parametrize("sampler", ["ddpm", "euler_ancestral"])
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        name
+        for name, sampler in SAMPLERS.items()
+        if sampler.kind != "deterministic" and name not in FEW_STEP
+    ],
+)
 def test_stochastic_samplers_keep_the_distribution(sampler: str) -> None:
     """Walking Gaussian noise down must end in the unit variance of the data."""
-    noise = NoiseSource(range(4), (4, 24, 24))
-    plan = make_plan(SAMPLERS[sampler], SCHEDULES["karras"], NOISE_SCHEDULE, 200)
+    noise = NoiseSource(range(2), (4, 32, 32))
+    steps = 40 if SAMPLERS[sampler].kind == "SDE" else 200
+    plan = make_plan(SAMPLERS[sampler], SCHEDULES["karras"], NOISE_SCHEDULE, steps)
     *_, last = plan.sampler.function(gaussian, noise.start() * plan.starting_scale, plan.sigmas, noise)
     assert float(last.latents.std()) == pytest.approx(1, abs=0.04)
 
@@ -313,6 +344,19 @@ def test_steps_say_what_happened_and_inputs_stay_as_they_were(sampler: str, step
     assert all(step.x.shape == step.denoised.shape == x.shape for step in walked)
     assert len({step.x.data_ptr() for step in walked}) == steps
     assert walked[-1].latents.isfinite().all()
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_batch_walks_as_its_pictures_do_alone(sampler: str) -> None:
+    plan = make_plan(SAMPLERS[sampler], None, NOISE_SCHEDULE, 21)
+
+    def last(*seeds: int) -> Tensor:
+        noise = NoiseSource(seeds, SHAPE)
+        x = noise.start() * plan.starting_scale
+        *_, step = plan.sampler.function(gaussian, x, plan.sigmas, noise)
+        return step.latents
+
+    assert torch.equal(last(3, 4, 5), torch.cat([last(3), last(4), last(5)]))
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -367,6 +411,23 @@ def test_finished_latents_are_x_where_the_walk_ends_at_zero() -> None:
         ("DDIM", "ddim", None),
         ("DDPM", "ddpm", None),
         ("PLMS", "plms", None),
+        ("LMS Karras", "lms", "karras"),
+        ("DPM2", "dpm_2", None),
+        ("DPM2 a Karras", "dpm_2_ancestral", "karras"),
+        ("DPM++ 2S a Karras", "dpmpp_2s_ancestral", "karras"),
+        ("DPM++ SDE", "dpmpp_sde", None),
+        ("DPM++ SDE Karras", "dpmpp_sde", "karras"),
+        ("DPM++ 2M SDE Karras", "dpmpp_2m_sde", "karras"),
+        ("DPM++ 2M SDE Heun Exponential", "dpmpp_2m_sde_heun", "exponential"),
+        ("DPM++ 3M SDE Exponential", "dpmpp_3m_sde", "exponential"),
+        ("UniPC", "unipc", None),
+        ("uni_pc", "unipc", None),
+        ("DEIS", "deis", None),
+        ("LCM", "lcm", None),
+        ("TCD", "tcd", None),
+        ("Restart", "restart", None),
+        ("Euler Align Your Steps", "euler", "ays"),
+        ("Euler SGM Uniform", "euler", "sgm_uniform"),
     ],
 )
 def test_names_of_samplers(name: str, sampler: str, schedule: str | None) -> None:
@@ -379,6 +440,11 @@ def test_names_of_schedules() -> None:
     assert resolve_schedule("Karras") is SCHEDULES["karras"]
     assert resolve_schedule(" uniform ") is SCHEDULES["uniform"]
     assert resolve_schedule("Automatic") is None
+    for label in ("SGM Uniform", "SGMUniform", "sgm_uniform"):
+        assert resolve_schedule(label) is SCHEDULES["sgm_uniform"]
+    assert resolve_schedule("align_your_steps") is SCHEDULES["ays"]
+    assert resolve_schedule("DDIM") is SCHEDULES["ddim_uniform"]
+    assert resolve_schedule("KL Optimal") is SCHEDULES["kl_optimal"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import cache
 
 from gesso.diffusion.samplers import SAMPLERS, Sampler
 from gesso.diffusion.spacing import SCHEDULES, Schedule
@@ -25,11 +26,9 @@ def resolve_sampler(name: str) -> tuple[Sampler, Schedule | None]:
     Raises:
         RequestError: no sampler is called that; the message suggests the nearest.
     """
-    key = _key(name)
-    for suffix, schedule in [("", None), *((_key(s.name), s) for s in SCHEDULES.values())]:
-        for sampler in SAMPLERS.values():
-            if key in (_key(sampler.name) + suffix, _key(sampler.label) + suffix):
-                return sampler, schedule
+    found = _samplers().get(_key(name))
+    if found:
+        return found
     raise _unknown("sampler", name, SAMPLERS.values())
 
 
@@ -43,9 +42,25 @@ def resolve_schedule(name: str) -> Schedule | None:
     if key == AUTOMATIC:
         return None
     for schedule in SCHEDULES.values():
-        if key in (_key(schedule.name), _key(schedule.label)):
+        if key in _keys(schedule):
             return schedule
     raise _unknown("schedule", name, SCHEDULES.values())
+
+
+@cache
+def _samplers() -> dict[str, tuple[Sampler, Schedule | None]]:
+    """Every way to write a sampler, alone and with a schedule at its end."""
+    endings = [("", None), *((key, schedule) for schedule in SCHEDULES.values() for key in _keys(schedule))]
+    return {
+        key + ending: (sampler, schedule)
+        for ending, schedule in endings
+        for sampler in SAMPLERS.values()
+        for key in _keys(sampler)
+    }
+
+
+def _keys(entry: Sampler | Schedule) -> set[str]:
+    return {_key(word) for word in (entry.name, entry.label)}
 
 
 def _key(name: str) -> str:

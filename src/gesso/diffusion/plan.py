@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 from torch import Tensor
 
@@ -76,4 +77,6 @@ def make_plan(
         spare=sampler.spares_last,
         end=0.0 if sampler.ends_at_zero else noise_schedule.sigma_min,
     )
+    if sampler.knows_timesteps:
+        sampler = replace(sampler, function=partial(sampler.function, noise_schedule=noise_schedule))
     return Plan(sampler, schedule, sigmas)

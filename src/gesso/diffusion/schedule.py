@@ -7,6 +7,9 @@ from torch import Tensor
 
 from gesso.config import NoiseScheduleConfig
 
+LEAST_SIGNAL = 2.0**-24
+"""What stands for ᾱ = 0 at the last timestep, where σ would be infinite: σ is 4096, as in Diffusers."""
+
 
 class NoiseSchedule:
     """The noise levels a model was trained at.
@@ -26,6 +29,8 @@ class NoiseSchedule:
         else:
             betas = torch.linspace(start, end, config.steps, dtype=torch.float32)
         self.alphas_cumprod = torch.cumprod(1 - betas, dim=0)
+        if config.zero_terminal_snr:
+            self.alphas_cumprod = without_terminal_signal(self.alphas_cumprod)
         self.sigmas = ((1 - self.alphas_cumprod) / self.alphas_cumprod) ** 0.5
         # In double precision, so that the sigma of a whole timestep maps back to exactly that timestep.
         self._log_sigmas = self.sigmas.double().log()
@@ -57,3 +62,10 @@ class NoiseSchedule:
         low = high - 1
         gap = self._log_sigmas[high] - self._log_sigmas[low]
         return (low + ((log_sigma - self._log_sigmas[low]) / gap).clamp(0, 1)).float()
+
+
+def without_terminal_signal(alphas_cumprod: Tensor) -> Tensor:
+    """Shift and stretch √ᾱ so that the last is 0 and the first stays (Lin et al. 2024, Algorithm 1)."""
+    root = alphas_cumprod.double().sqrt()
+    rescaled = ((root - root[-1]) * (root[0] / (root[0] - root[-1]))) ** 2
+    return rescaled.clamp(min=LEAST_SIGNAL).float()

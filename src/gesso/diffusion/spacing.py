@@ -5,10 +5,11 @@ Plain arithmetic on floats, so that listing and checking names needs no torch.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from gesso.diffusion import points
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +33,8 @@ class Schedule:
             the end of the walk as a point of the grid (DPM-Solver) space one more and drop that one.
         starts_at_max: whether the first point is the noisiest timestep, where latents are noise alone.
         rounding: how solvers that ask for whole timesteps get one for a sigma that lies between two.
+        rounds_down: whether points that are timesteps are made whole for them by rounding down, as they are
+            where the schedule comes from, and not to the nearest.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Schedule:
     reaches_zero: bool = False
     starts_at_max: bool = True
     rounding: Rounding = "nearest"
+    rounds_down: bool = False
 
     def __call__(
         self,
@@ -69,50 +73,9 @@ class Schedule:
         spares = int(spare and self.reaches_zero and steps < noise_schedule.steps)
         points = torch.tensor(self.points(noise_schedule, steps + spares)[:steps], dtype=torch.float64)
         if self.over == "timesteps":
-            points = noise_schedule.sigma(points.round() if whole else points)
+            whole_points = points.floor() if self.rounds_down else points.round()
+            points = noise_schedule.sigma(whole_points if whole else points)
         return torch.cat([points, points.new_tensor([end])]).float()
-
-
-def uniform(noise_schedule: NoiseSchedule, points: int) -> list[float]:
-    """Timesteps evenly from T−1 to 0, fractional ones too (k-diffusion's ``get_sigmas``)."""
-    return linspace(noise_schedule.steps - 1, 0, points)
-
-
-def leading(noise_schedule: NoiseSchedule, points: int) -> list[float]:
-    """Every (T // points)-th timestep from 0, moved up by one: what SD 1.x was published with.
-
-    A full walk of T points has no room to move up and visits each timestep once.
-    """
-    stride = noise_schedule.steps // points
-    offset = min(1, noise_schedule.steps - 1 - stride * (points - 1))
-    return [float(stride * k + offset) for k in reversed(range(points))]
-
-
-def trailing(noise_schedule: NoiseSchedule, points: int) -> list[float]:
-    """Timesteps evenly down from T−1, leaving the short end at 0 (Lin et al. 2024, table 2)."""
-    steps = float(noise_schedule.steps)
-    stride = steps - (steps - steps / points)  # rounded as numpy's arange does, which decides the halves
-    return [round(steps - stride * k) - 1.0 for k in range(points)]
-
-
-def karras(noise_schedule: NoiseSchedule, points: int, rho: float = 7.0) -> list[float]:
-    """Evenly in σ^(1/ρ) between the training extremes (Karras et al. 2022, equation 5)."""
-    ends = noise_schedule.sigma_max ** (1 / rho), noise_schedule.sigma_min ** (1 / rho)
-    return [root**rho for root in linspace(*ends, points)]
-
-
-def exponential(noise_schedule: NoiseSchedule, points: int) -> list[float]:
-    """Evenly in log σ between the training extremes."""
-    ends = math.log(noise_schedule.sigma_max), math.log(noise_schedule.sigma_min)
-    return [math.exp(log_sigma) for log_sigma in linspace(*ends, points)]
-
-
-def linspace(start: float, end: float, points: int) -> list[float]:
-    """Evenly from start to end, both included; the start alone if there is one point."""
-    if points == 1:
-        return [start]
-    stride = (end - start) / (points - 1)
-    return [*(start + stride * k for k in range(points - 1)), end]
 
 
 SCHEDULES: dict[str, Schedule] = {
@@ -122,7 +85,7 @@ SCHEDULES: dict[str, Schedule] = {
             name="uniform",
             label="Uniform",
             about="even in training timesteps",
-            points=uniform,
+            points=points.uniform,
             over="timesteps",
             reaches_zero=True,
         ),
@@ -130,7 +93,7 @@ SCHEDULES: dict[str, Schedule] = {
             name="leading",
             label="Leading",
             about="even in whole timesteps, counted from the clean end",
-            points=leading,
+            points=points.leading,
             over="timesteps",
             reaches_zero=True,
             starts_at_max=False,
@@ -139,23 +102,85 @@ SCHEDULES: dict[str, Schedule] = {
             name="trailing",
             label="Trailing",
             about="even in whole timesteps, counted from the noisy end",
-            points=trailing,
+            points=points.trailing,
             over="timesteps",
         ),
         Schedule(
             name="karras",
             label="Karras",
             about="most steps at low noise, where details form",
-            points=karras,
+            points=points.karras,
             over="sigmas",
         ),
         Schedule(
             name="exponential",
             label="Exponential",
             about="even in the logarithm of sigma",
-            points=exponential,
+            points=points.exponential,
             over="sigmas",
             rounding="below",  # Diffusers cuts these timesteps off where it rounds Karras's
+        ),
+        Schedule(
+            name="polyexponential",
+            label="Polyexponential",
+            about="even in a power of the logarithm of sigma, the first: the same as exponential",
+            points=points.polyexponential,
+            over="sigmas",
+            rounding="below",
+        ),
+        Schedule(
+            name="sgm_uniform",
+            label="SGM Uniform",
+            about="even in training timesteps, short of the clean end",
+            points=points.sgm_uniform,
+            over="timesteps",
+            rounds_down=True,
+        ),
+        Schedule(
+            name="simple",
+            label="Simple",
+            about="even in whole timesteps, rounded up; much like trailing",
+            points=points.simple,
+            over="timesteps",
+        ),
+        Schedule(
+            name="normal",
+            label="Normal",
+            about="ComfyUI's word for uniform",
+            points=points.uniform,
+            over="timesteps",
+            reaches_zero=True,
+        ),
+        Schedule(
+            name="ddim_uniform",
+            label="DDIM",
+            about="ComfyUI's word for leading",
+            points=points.leading,
+            over="timesteps",
+            reaches_zero=True,
+            starts_at_max=False,
+        ),
+        Schedule(
+            name="beta",
+            label="Beta",
+            about="most steps at both ends, fewest between",
+            points=points.beta,
+            over="sigmas",
+            rounding="below",  # as for exponential
+        ),
+        Schedule(
+            name="kl_optimal",
+            label="KL Optimal",
+            about="even in the arc tangent of sigma",
+            points=points.kl_optimal,
+            over="sigmas",
+        ),
+        Schedule(
+            name="ays",
+            label="Align Your Steps",
+            about="found by optimisation for SD 1.5 in ten steps",
+            points=points.align_your_steps,
+            over="sigmas",
         ),
     )
 }

@@ -67,7 +67,7 @@ AUTOENCODER_FIXED = {
     "use_quant_conv": True,
 }
 TEXT_ENCODER_FIXED = {"layer_norm_eps": 1e-05}
-NOISE_FIXED = {"rescale_betas_zero_snr": False, "trained_betas": None}
+NOISE_FIXED = {"trained_betas": None}
 """Settings of which the networks of SD 1.x have only this value; a missing setting has it too."""
 
 
@@ -183,10 +183,19 @@ def read_text_encoder(settings: Settings) -> TextEncoderConfig:
 
 def read_noise(settings: Settings) -> NoiseScheduleConfig:
     settings.require(NOISE_FIXED)
+    prediction = settings.choice("prediction_type", "epsilon", PREDICTIONS)
+    zero_terminal_snr = settings.flag("rescale_betas_zero_snr", False)
+    if zero_terminal_snr and prediction == "epsilon":
+        raise FormatError(
+            "rescale_betas_zero_snr is true and prediction_type epsilon, which says nothing of mere noise",
+            "Set prediction_type to what the model was trained with, v_prediction most likely.",
+            where=settings.where,
+        )
     return NoiseScheduleConfig(
         steps=settings.whole("num_train_timesteps", 1000),
         beta_start=settings.number("beta_start", 0.0001),
         beta_end=settings.number("beta_end", 0.02),
         beta_schedule=settings.choice("beta_schedule", "linear", BETA_SCHEDULES),
-        prediction=settings.choice("prediction_type", "epsilon", PREDICTIONS),
+        prediction=prediction,
+        zero_terminal_snr=zero_terminal_snr,
     )

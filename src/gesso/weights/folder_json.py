@@ -115,7 +115,7 @@ def text_encoder_json(config: TextEncoderConfig) -> dict[str, Any]:
 
 def noise_json(config: NoiseScheduleConfig) -> dict[str, Any]:
     prediction = {ours: theirs for theirs, ours in PREDICTIONS.items()}[config.prediction]
-    return {
+    settings = {
         "_class_name": "PNDMScheduler",
         "_diffusers_version": DIFFUSERS_VERSION,
         "beta_end": config.beta_end,
@@ -129,6 +129,12 @@ def noise_json(config: NoiseScheduleConfig) -> dict[str, Any]:
         "steps_offset": 1,
         "trained_betas": None,
     }
+    if not config.zero_terminal_snr:
+        return settings
+    # Diffusers' PNDM cannot rescale; with "trailing", its DDIM begins where there is nothing but noise.
+    del settings["skip_prk_steps"]
+    rescaled = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+    return {**settings, "_class_name": "DDIMScheduler", **rescaled}
 
 
 def config_note(config: ModelConfig) -> str:

@@ -69,6 +69,12 @@ class Settings:
             raise self.bad(name, "a positive number")
         return float(value)
 
+    def flag(self, name: str, default: bool) -> bool:
+        value = self.values.get(name, default)
+        if type(value) is not bool:
+            raise self.bad(name, "true or false")
+        return value
+
     def wholes(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
         value = self.values.get(name, list(default))
         if not isinstance(value, list) or not 1 <= len(value) <= MOST_LEVELS:

@@ -17,6 +17,8 @@ def ancestral_sigmas(sigma: Tensor, sigma_next: Tensor, eta: float) -> tuple[Ten
     Returns:
         sigma_down () to step down to, and sigma_up () of the fresh noise to add there.
     """
-    posterior = sigma_next / sigma * ((sigma - sigma_next) * (sigma + sigma_next)).sqrt()
-    sigma_up = (eta * posterior).clamp(max=sigma_next)
-    return (sigma_next**2 - sigma_up**2).sqrt(), sigma_up
+    ratio = sigma_next / sigma
+    sigma_up = eta * ratio * ((sigma - sigma_next) * (sigma + sigma_next)).sqrt()
+    # √(sigma_next² − sigma_up²), which would lose a small sigma_down in rounding:
+    sigma_down = sigma_next * (1 - eta**2 + eta**2 * ratio**2).sqrt()
+    return sigma_down, sigma_up

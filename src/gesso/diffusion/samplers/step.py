@@ -15,10 +15,20 @@ class Denoise(Protocol):
     def __call__(self, x: Tensor, sigma: Tensor, /) -> Tensor: ...
 
 
+class NoiseBetween(Protocol):
+    """(sigma (), sigma_next ()) -> the noise of that stretch of a Brownian motion, of unit variance."""
+
+    def __call__(self, sigma: Tensor, sigma_next: Tensor, /) -> Tensor: ...
+
+
 class Noise(Protocol):
-    """() -> the next noise of unit variance (b, 4, h, w)."""
+    """() -> the next noise of unit variance (b, 4, h, w), independent of all before."""
 
     def __call__(self) -> Tensor: ...
+
+    def brownian(self, low: float, high: float) -> NoiseBetween:
+        """The noise of a Brownian motion over the noise levels low … high."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
