@@ -10,6 +10,7 @@ from gesso.config import NoiseScheduleConfig
 from gesso.diffusion.by_step import ByStep
 from gesso.diffusion.denoiser import Denoiser
 from gesso.diffusion.guidance import guide, needs_negative, pair_contexts
+from gesso.diffusion.noise import NoiseSource
 from gesso.diffusion.plan import make_plan
 from gesso.diffusion.samplers import SAMPLERS
 from gesso.diffusion.samplers.step import Denoise, Step
@@ -81,8 +82,9 @@ def test_every_sampler_keeps_to_a_steps_function_for_the_whole_step(sampler: str
         return denoise
 
     by_step = ByStep(of_step(index) for index in range(steps))
-    x = torch.ones(1, 4, 2, 2) * plan.starting_scale
-    for step in by_step.follow(plan.sampler.function(by_step, x, plan.sigmas, lambda: torch.zeros_like(x))):
+    noise = NoiseSource([0], (4, 2, 2))
+    x = noise.start() * plan.starting_scale
+    for step in by_step.follow(plan.sampler.function(by_step, x, plan.sigmas, noise)):
         assert step.index == taken
         taken += 1
     assert taken == steps
