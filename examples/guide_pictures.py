@@ -1,0 +1,131 @@
+"""Draw the pictures of docs/guide.md with the built-in model.
+
+    python examples/guide_pictures.py docs/images [NAME …]
+
+Each is a row: what goes in, and what comes out.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw
+
+import gesso
+
+SCENE = "a red house beside a pine tree"
+GAP = 6
+Row = list[Image.Image]
+
+pipe = gesso.load()
+
+
+def draw(prompt: str, **fields: Any) -> Row:
+    return pipe(prompt, **{"seed": 7, "steps": 20, **fields}).images
+
+
+def disc(picture: Image.Image, box: tuple[float, float, float, float]) -> Image.Image:
+    """A mask of a picture: an ellipse within these shares of its width and height."""
+    width, height = picture.size
+    left, top, right, bottom = box
+    mask = Image.new("L", picture.size)
+    ImageDraw.Draw(mask).ellipse((left * width, top * height, right * width, bottom * height), fill=255)
+    return mask
+
+
+def image_to_image() -> Row:
+    (scene,) = draw(SCENE)
+    changed = [
+        draw("a blue castle beside a pine tree, at night", image=scene, strength=strength)[0]
+        for strength in (0.3, 0.5, 0.7, 0.9)
+    ]
+    return [scene, *changed]
+
+
+def inpainting() -> Row:
+    (scene,) = draw(SCENE)
+    mask = disc(scene, (0.42, 0.2, 1.05, 1.05))
+    return [scene, mask, *draw("a yellow flower", image=scene, mask=mask, seed=3, count=3)]
+
+
+def only_masked() -> Row:
+    (scene,) = draw(SCENE, hires_scale=2)
+    mask = disc(scene, (0.05, 0.55, 0.45, 0.98))
+    fields = {"image": scene, "mask": mask, "seed": 2}
+    return [scene, mask, *draw("a green mushroom", only_masked=True, mask_padding=8, **fields)]
+
+
+def outpainting() -> Row:
+    (scene,) = draw(SCENE)
+    return [scene, *draw(SCENE, image=scene, expand="left=32,right=32", seed=3)]
+
+
+def variations() -> Row:
+    return draw(SCENE) + draw(SCENE, variation_strength=0.25, variation_seed=1, count=4)
+
+
+def seed_resize() -> Row:
+    side = pipe.config.image_size
+    return [
+        *draw(SCENE),
+        *draw(SCENE, width=side * 3 // 2, seed_resize=(side, side)),
+        *draw(SCENE, width=side * 3 // 2),
+    ]
+
+
+def tiling() -> Row:
+    (tile,) = draw("a pine tree on snow", tiling="x", seed=5)
+    repeated = Image.new("RGB", (3 * tile.width, tile.height))
+    for place in range(3):
+        repeated.paste(tile, (place * tile.width, 0))
+    return [tile, repeated]
+
+
+def two_passes() -> Row:
+    side = pipe.config.image_size
+    return [
+        *draw(SCENE),
+        *draw(SCENE, width=2 * side, height=2 * side),
+        *draw(SCENE, hires_scale=2, hires_strength=0.5),
+        *draw(SCENE, hires_scale=2, hires_strength=0.4, hires_upscaler="lanczos"),
+    ]
+
+
+ROWS: dict[str, Callable[[], Row]] = {
+    "image-to-image": image_to_image,
+    "inpainting": inpainting,
+    "only-masked": only_masked,
+    "outpainting": outpainting,
+    "variations": variations,
+    "seed-resize": seed_resize,
+    "tiling": tiling,
+    "two-passes": two_passes,
+}
+
+
+def sheet(row: Row) -> Image.Image:
+    """The pictures side by side on white, enlarged to about 128 pixels in height."""
+    scale = max(1, round(128 / max(picture.height for picture in row)))
+    height = max(picture.height for picture in row) * scale
+    width = sum(picture.width * scale + GAP for picture in row) - GAP
+    page = Image.new("RGB", (width, height), "white")
+    left = 0
+    for picture in row:
+        large = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.LANCZOS)
+        page.paste(large, (left, height - large.height))
+        left += large.width + GAP
+    return page
+
+
+def main(folder: str, *names: str) -> None:
+    for name in names or ROWS:
+        path = Path(folder) / f"guide-{name}.png"
+        sheet(ROWS[name]()).save(path, optimize=True)
+        print(path)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
