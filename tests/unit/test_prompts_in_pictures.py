@@ -210,9 +210,10 @@ def test_a_request_refuses_a_prompt_it_cannot_read(field: str) -> None:
     assert gesso.GenerationRequest(**fields, emphasis="none")
 
 
-def test_loras_are_refused_by_name() -> None:
+def test_loras_are_kept_in_a_request_and_refused_when_it_is_drawn(pipe: Pipeline) -> None:
+    request = gesso.GenerationRequest("a house <lora:ink:0.8>")
     with pytest.raises(PromptError, match=r"not supported yet.*<lora:ink:0\.8> at character 9") as caught:
-        gesso.GenerationRequest("a house <lora:ink:0.8>")
+        next(pipe.stream(request))
     assert caught.value.position == 8
 
 

@@ -51,10 +51,10 @@ def read_prompts(request: GenerationRequest) -> Prompts:
 
 
 def check_prompts(request: GenerationRequest) -> None:
-    """Refuse what cannot be drawn, as far as the first and the last step tell.
+    """Refuse what cannot be read, as far as the first and the last step tell.
 
     Raises:
-        PromptError: a prompt cannot be read, or asks for a LoRA.
+        PromptError: a prompt cannot be read.
         RequestError: there is no such emphasis.
     """
     check_emphasis(request.emphasis)
@@ -62,7 +62,15 @@ def check_prompts(request: GenerationRequest) -> None:
     for each in (prompts.prompt, prompts.negative_prompt):
         for step in (1, request.steps):
             each.at(step, request.steps)
-    for lora in prompts.prompt.loras:
+
+
+def refuse_loras(request: GenerationRequest) -> None:
+    """Refuse to draw without the LoRAs that a prompt asks for.
+
+    Raises:
+        PromptError: it asks for one.
+    """
+    for lora in read_prompts(request).prompt.loras:
         raise PromptError(
             f"LoRAs are not supported yet, and it asks for <lora:{lora.name}:{lora.weight:g}>",
             f"Leave it out, or write \\<lora:{lora.name}> if it is meant as text.",

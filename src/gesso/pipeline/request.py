@@ -14,7 +14,7 @@ from gesso.diffusion.names import resolve_sampler, resolve_schedule
 from gesso.diffusion.samplers import SAMPLERS
 from gesso.errors import RequestError
 from gesso.pipeline.fields import check_name, check_real, check_side, check_whole
-from gesso.pipeline.prompts import check_prompts
+from gesso.pipeline.prompts import check_prompts, refuse_loras
 from gesso.pipeline.task_fields import check_tasks, resolve_tasks, walked_steps
 
 if TYPE_CHECKING:
@@ -187,6 +187,7 @@ class GenerationRequest:
         Raises:
             RequestError: the model cannot draw that size, that many steps, or has not that many layers.
         """
+        refuse_loras(self)
         check_whole(self.steps, "steps", 1, config.noise.steps)
         check_whole(self.clip_skip, "clip_skip", 1, config.text_encoder.layers)
         decided = {
