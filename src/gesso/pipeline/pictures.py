@@ -58,7 +58,7 @@ class Picture:
             case Picture():
                 return source
             case Image.Image():
-                check_size(source, where)
+                check_size(source.size, where)
                 return cls(source)
             case bytes():
                 check_bytes(len(source), where)
@@ -139,7 +139,7 @@ def decode_file(file: BinaryIO, path: str | None, where: str) -> Picture:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its own, weaker limits
             with Image.open(file, formats=FORMATS) as opened:
-                check_size(opened, where)
+                check_size(opened.size, where)
                 frames = count_frames(opened, file)
                 if frames > MAX_FRAMES:
                     raise ImageError(
@@ -166,8 +166,9 @@ def check_bytes(size: int, where: str) -> None:
         raise ImageError(f"it has {size:,} bytes, more than {MAX_BYTES:,}", "Scale it down.", where=where)
 
 
-def check_size(pil_image: Image.Image, where: str) -> None:
-    width, height = pil_image.size
+def check_size(size: tuple[int, int], where: str) -> None:
+    """Refuse a width and height that have too many pixels, or none."""
+    width, height = size
     if width * height > MAX_PIXELS:
         raise ImageError(
             f"it has {width}×{height} pixels, more than {MAX_PIXELS:,}", "Scale it down.", where=where
