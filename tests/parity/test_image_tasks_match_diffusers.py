@@ -165,7 +165,7 @@ def test_a_picture_of_another_size_is_resized_alike(model: Pair, image: Image.Im
     assert psnr(model.draw("euler", seed=1, image=odd, strength=0.75, steps=4), expected) >= ENOUGH
 
 
-@pytest.mark.parametrize(("sampler", "strength"), WALKS)
+@pytest.mark.parametrize(("sampler", "strength"), WALKS[1:6])
 @pytest.mark.parametrize("kind", ["model", "inpainting_model"])
 def test_inpainting(
     kind: str,

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 import gesso
 from gesso.diffusion.variation import centred, slerp
 from gesso.engine.cpu.packed_conv import PackedConv2d
-from gesso.errors import CheckpointError, RequestError
+from gesso.errors import RequestError
 from gesso.pipeline.images import from_pil
 from gesso.pipeline.inpainting import shrink
 from gesso.pipeline.metadata import png_info, read_request
 from gesso.pipeline.pipeline import Pipeline
 from gesso.pipeline.tiling import tiled
-from gesso.pipeline.upscalers import UPSCALERS, resolve_upscaler
 
 PROMPT = "a red house"
 SIDE = 32
@@ -285,27 +282,7 @@ def test_a_view_shares_its_weights(pipe: Pipeline) -> None:
         gesso.GenerationRequest("", tiling="z")
 
 
-# Two passes
-
-
-@pytest.mark.parametrize("name", UPSCALERS)
-def test_two_passes(pipe: Pipeline, name: str) -> None:
-    request = gesso.GenerationRequest(
-        PROMPT,
-        width=SIDE,
-        height=24,
-        steps=3,
-        seed=1,
-        hires_scale=1.5,
-        hires_steps=4,
-        hires_strength=0.5,
-        hires_upscaler=UPSCALERS[name].label,
-    )
-    resolved = request.resolve(pipe.config)
-    assert (resolved.walked_steps, resolved.second_steps, resolved.hires_upscaler) == (3, 2, name)
-    steps = list(pipe.stream(request))
-    assert [tuple(step.latents.shape[-2:]) for step in steps] == [(3, 4)] * 3 + [(4, 6)] * 2
-    assert pipe(request).images[0].size == (48, SIDE)
+# Refusals
 
 
 @pytest.mark.parametrize(
@@ -331,60 +308,3 @@ def test_what_cannot_be_drawn_is_refused(fields: dict[str, Any], message: str) -
 
 def test_sizes_may_be_text() -> None:
     assert gesso.GenerationRequest("", seed_resize="512x768").seed_resize == (512, 768)  # pyright: ignore[reportArgumentType]
-
-
-# Networks that enlarge pictures
-
-
-@pytest.fixture
-def network_file(tmp_path: Path) -> str:
-    path = tmp_path / "2x.pth"
-    torch.save(
-        {"params_ema": {"conv.weight": torch.ones(2)}, "params": {"conv.weight": torch.zeros(2)}}, path
-    )
-    return str(path)
-
-
-def test_without_spandrel_one_is_told_what_to_install(
-    network_file: str, image: Image.Image, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "spandrel", None)
-    monkeypatch.setattr("gesso.pipeline.upscaling_network.find_spec", lambda _: None)
-    with pytest.raises(CheckpointError, match=r'spandrel\. Install it: pip install "gesso\[upscale\]"'):
-        resolve_upscaler(network_file, "hires_upscaler").enlarge(image, (64, 64))
-
-
-def test_networks_enlarge_piece_by_piece(
-    network_file: str, image: Image.Image, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A stand-in for spandrel, whose network sees two pixels around each."""
-    seen: list[dict[str, Tensor]] = []
-
-    class Network(nn.Module):
-        scale, input_channels, output_channels = 2, 3, 3
-
-        def forward(self, x: Tensor) -> Tensor:
-            pieces.append(x.shape)
-            smooth = torch.nn.functional.avg_pool2d(x, 5, 1, 2, count_include_pad=False)
-            return torch.nn.functional.interpolate(smooth, scale_factor=2.0)
-
-    class ModelLoader:
-        def load_from_state_dict(self, weights: dict[str, Tensor]) -> Network:
-            seen.append(weights)
-            return Network()
-
-    pieces: list[torch.Size] = []
-    stand_in = SimpleNamespace(ModelLoader=ModelLoader, UnsupportedModelError=KeyError)
-    monkeypatch.setitem(sys.modules, "spandrel", stand_in)
-    monkeypatch.setattr("gesso.pipeline.upscaling_network.find_spec", lambda _: object())
-    large = image.resize((300, 40))
-    upscaler = resolve_upscaler(network_file, "hires_upscaler")
-    enlarged = np.asarray(upscaler.enlarge(large, (600, 80))).astype(int)
-    assert seen[0].keys() == {"conv.weight"}
-    assert seen[0]["conv.weight"].tolist() == [1, 1], "the averaged weights"
-    assert len(pieces) == 2
-    with torch.no_grad():
-        whole = Network()(from_pil(large))
-    expected = ((whole / 2 + 0.5) * 255).round()[0].permute(1, 2, 0).numpy()
-    assert np.abs(enlarged - expected).max() <= 1
-    assert upscaler.enlarge(large, (450, 60)).size == (450, 60)

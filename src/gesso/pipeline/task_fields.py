@@ -50,6 +50,12 @@ def resolve_tasks(request: GenerationRequest, config: ModelConfig) -> dict[str, 
         "width": check_side(width, "width", multiple, MAX_SIDE),
         "height": check_side(height, "height", multiple, MAX_SIDE),
     }
+    for name, side in (("width", width), ("height", height)):
+        larger = int(side * (request.hires_scale or 1))
+        if larger > MAX_SIDE:
+            raise RequestError(
+                f"the {name} would be {larger}, more than {MAX_SIDE}", "Use less.", where="hires_scale"
+            )
     if request.image is not None and request.strength is None:
         masked = request.mask is not None or request.expand is not None
         decided["strength"] = 1.0 if masked else DEFAULT_STRENGTH
