@@ -54,7 +54,7 @@ def test_samplers_as_json(gesso: Run) -> None:
     listing = json.loads(gesso("samplers", "--json").out)
     assert [entry["name"] for entry in listing["samplers"]] == list(SAMPLERS)
     assert [entry["name"] for entry in listing["schedules"]] == list(SCHEDULES)
-    assert {"label", "order", "takes_eta", "default_schedule", "paper"} <= set(listing["samplers"][0])
+    assert {"label", "order", "kind", "options", "default_schedule", "paper"} <= set(listing["samplers"][0])
 
 
 def test_models_without_any(gesso: Run, cache: Path) -> None:

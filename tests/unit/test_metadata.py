@@ -12,7 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from gesso.config import SD15
-from gesso.diffusion.samplers import SAMPLERS
+from gesso.diffusion.samplers import OPTIONS, SAMPLERS
 from gesso.diffusion.spacing import SCHEDULES
 from gesso.errors import ImageError, RequestError
 from gesso.pipeline.metadata import from_parameters, png_info, read_request, to_parameters
@@ -45,7 +45,12 @@ def resolved_requests(draw: st.DrawFn) -> ResolvedRequest:
         seed=draw(st.integers(0, 2**64 - 10)),
         count=draw(st.integers(1, 10)),
         width=8 * draw(st.integers(1, 1024)),
-        eta=draw(st.none() | st.floats(0, 1)) if SAMPLERS[sampler].takes_eta else None,
+        **{
+            name: draw(st.none() | st.floats(*OPTIONS[name]))
+            for name in sorted(SAMPLERS[sampler].options - {"s_tmin", "s_tmax"})
+        },
+        guidance_rescale=draw(st.floats(0, 1)),
+        guidance_interval=draw(st.none() | st.sampled_from([(0.0, 1.5), (0.28, 5.42)])),
         clip_skip=draw(st.integers(1, 12)),
     ).resolve(SD15)
 

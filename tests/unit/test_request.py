@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gesso.config import SD15, STORYBOOK, AutoencoderConfig, NoiseScheduleConfig
-from gesso.diffusion.samplers import SAMPLERS
+from gesso.diffusion.samplers import OPTIONS, SAMPLERS
 from gesso.diffusion.spacing import SCHEDULES
 from gesso.errors import PromptError, RequestError
 from gesso.pipeline.request import GenerationRequest, ResolvedRequest
@@ -18,7 +18,17 @@ from gesso.pipeline.request import GenerationRequest, ResolvedRequest
 TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=60)
 REAL = st.floats(0, 100)
 MAY_STAY_OPEN = {
-    *("eta", "image", "strength", "mask", "expand", "variation_seed", "seed_resize", "tiling"),
+    *OPTIONS,
+    *(
+        "guidance_interval",
+        "image",
+        "strength",
+        "mask",
+        "expand",
+        "variation_seed",
+        "seed_resize",
+        "tiling",
+    ),
     *("hires_scale", "hires_steps"),
 }
 
@@ -39,7 +49,12 @@ def requests(draw: st.DrawFn) -> GenerationRequest:
         batch_size=draw(st.integers(1, 64)),
         width=draw(side),
         height=draw(side),
-        eta=draw(st.none() | st.floats(0, 1)) if SAMPLERS[sampler].takes_eta else None,
+        **{
+            name: draw(st.none() | st.floats(*OPTIONS[name]))
+            for name in sorted(SAMPLERS[sampler].options - {"s_tmin", "s_tmax"})
+        },
+        guidance_rescale=draw(st.floats(0, 1)),
+        guidance_interval=draw(st.none() | st.sampled_from([(0.0, 1.5), (0.28, 5.42)])),
         clip_skip=draw(st.integers(1, 12)),
     )
 

@@ -13,7 +13,7 @@ import click
 
 from gesso.cli.image_options import image_options
 from gesso.cli.message import say
-from gesso.cli.options import model_options, prompt_options
+from gesso.cli.options import model_options, prompt_options, sampling_options
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
 @click.option("--batch-size", "-b", type=int, metavar="N", help="How many to draw at once.  [default: 1]")
 @click.option("--width", "-W", type=int, metavar="PIXELS", help="A multiple of 8.  [default: the model's]")
 @click.option("--height", "-H", type=int, metavar="PIXELS", help="A multiple of 8.  [default: the model's]")
-@click.option("--eta", type=float, metavar="E", help="Fresh noise in each step, for samplers that take it.")
 @click.option(
     "--clip-skip", type=int, metavar="N", help="Read the N-th last layer of the text encoder.  [default: 1]"
 )
@@ -61,6 +60,7 @@ if TYPE_CHECKING:
     help="Compute the deep layers at every N-th step only: faster, another picture.  [default: 1, at all]",
 )
 @prompt_options
+@sampling_options
 @image_options
 @click.option(
     "--from",
@@ -148,7 +148,10 @@ def read_fields(source: Path | None, fields: dict[str, Any]) -> tuple[Generation
     if found.unknown:
         say(f"{source}: left out what gesso does not know: {shorten(', '.join(found.unknown), 200)}")
     if "sampler" in fields:
-        fields = {"schedule": None, **fields}  # the picture's schedule went with its sampler
+        from gesso.diffusion.samplers import OPTIONS
+
+        # The picture's schedule and options went with its sampler.
+        fields = {**dict.fromkeys(("schedule", *OPTIONS)), **fields}
     return found.request(**fields), found.model
 
 

@@ -32,6 +32,45 @@ def prompt_options(command: Command) -> Command:
     return command
 
 
+def sampling_options(command: Command) -> Command:
+    """How the sampler walks, and where and how far it is guided."""
+    for option in reversed(
+        (
+            click.option(
+                "--eta",
+                type=float,
+                metavar="E",
+                help="Share of fresh noise in each step, for samplers that take it.",
+            ),
+            click.option(
+                "--s-churn", type=float, metavar="X", help="Noise to add on the way: euler, heun, dpm_2."
+            ),
+            click.option(
+                "--s-tmin", type=float, metavar="SIGMA", help="Add it from this noise level.  [default: 0]"
+            ),
+            click.option(
+                "--s-tmax", type=float, metavar="SIGMA", help="And up to this one.  [default: all]"
+            ),
+            click.option(
+                "--s-noise", type=float, metavar="X", help="Deviation of fresh noise.  [default: 1]"
+            ),
+            click.option(
+                "--guidance-rescale",
+                type=float,
+                metavar="X",
+                help="Bring back the contrast that guidance raised, 0 to 1.  [default: 0]",
+            ),
+            click.option(
+                "--guidance-interval",
+                metavar="LOW,HIGH",
+                help="Guide between these noise levels only: the other steps cost half, another picture.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
 def model_options(command: Command) -> Command:
     """Which model, where it runs and in which precision."""
     for option in reversed(

@@ -51,6 +51,10 @@ class Denoiser:
         """The same denoiser with timesteps rounded in this way."""
         return replace(self, rounding=rounding)
 
+    def clean_share(self, sigma: Tensor) -> Tensor:
+        """() how much of ``x`` the estimate starts from, before the model output has its say (c_skip)."""
+        return 1 / (sigma**2 + 1) if self.prediction == "v" else torch.ones_like(sigma)
+
     def __call__(self, x: Tensor, sigma: Tensor, context: Tensor) -> Tensor:
         """Estimate the clean latents in ``x = latents + σ · noise``.
 

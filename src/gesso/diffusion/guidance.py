@@ -25,7 +25,13 @@ def pair_contexts(context: Tensor, negative_context: Tensor) -> Tensor:
 
 
 def guide(
-    denoiser: Denoiser, context: Tensor, guidance_scale: float, weights: Sequence[float] = (1.0,)
+    denoiser: Denoiser,
+    context: Tensor,
+    guidance_scale: float,
+    weights: Sequence[float] = (1.0,),
+    *,
+    rescale: float = 0.0,
+    interval: tuple[float, float] | None = None,
 ) -> Denoise:
     """Bind context and guidance to a denoiser: ``negative + Σ weightᵢ · scale · (positiveᵢ − negative)``.
 
@@ -38,6 +44,9 @@ def guide(
             (`needs_negative`), it is (b, n, d), the positive ones alone.
         guidance_scale: 1 is none, 0 the negative prompt's picture.
         weights: k, of the prompts that are drawn together; a negative one steers away.
+        rescale: 0 … 1, how far to bring the guided model output back to the deviation it has at scale 1.
+        interval: guide at σ with low < σ ≤ high only (Kynkäänniemi et al. 2024, equation 5); None is
+            everywhere. At other σ the scale is 1, and with one prompt the network sees half as much.
 
     Returns:
         The function (x, σ) -> denoised that samplers walk with.
@@ -49,9 +58,41 @@ def guide(
 
     def denoise(x: Tensor, sigma: Tensor) -> Tensor:
         negative, *positives = denoiser(torch.cat([x] * parts), sigma, context).chunk(parts)  # (b, 4, h, w)
-        denoised = negative
-        for weight, positive in zip(weights, positives, strict=True):
-            denoised = denoised + weight * guidance_scale * (positive - negative)
-        return denoised
+        denoised = compose(negative, positives, weights, guidance_scale)
+        if rescale == 0:
+            return denoised
+        unscaled = compose(negative, positives, weights, 1.0)
+        return rescaled(denoised, unscaled, denoiser.clean_share(sigma) * x, rescale)
 
-    return denoise
+    if interval is None:
+        return denoise
+    low, high = interval
+    alone = context if needs_negative(1.0, weights) else context[len(context) // parts :]
+    unguided = guide(denoiser, alone, 1.0, weights)
+    return lambda x, sigma: (denoise if low < sigma <= high else unguided)(x, sigma)
+
+
+def compose(
+    negative: Tensor, positives: Sequence[Tensor], weights: Sequence[float], guidance_scale: float
+) -> Tensor:
+    """From the negative prompt's estimate towards, and past, those of the others."""
+    denoised = negative
+    for weight, positive in zip(weights, positives, strict=True):
+        denoised = denoised + weight * guidance_scale * (positive - negative)
+    return denoised
+
+
+def rescaled(guided: Tensor, unscaled: Tensor, kept: Tensor, amount: float) -> Tensor:
+    """Bring back the deviation that guidance raised (Lin et al. 2024, section 3.4, equations 14 to 16).
+
+    The paper scales model outputs. An estimate is affine in its output, ``kept + factor · output``, so the
+    same scale goes to what is left of it without ``kept``, and the factor cancels in the ratio.
+
+    Args:
+        guided: (b, 4, h, w) the guided estimate.
+        unscaled: likewise, at guidance scale 1.
+        kept: likewise, the part of both that is no model output.
+        amount: the paper's φ, 0 … 1.
+    """
+    deviation, target = ((each - kept).std(dim=(1, 2, 3), keepdim=True) for each in (guided, unscaled))
+    return kept + (guided - kept) * (amount * target / deviation + 1 - amount)

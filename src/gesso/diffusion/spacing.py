@@ -123,7 +123,7 @@ SCHEDULES: dict[str, Schedule] = {
         Schedule(
             name="polyexponential",
             label="Polyexponential",
-            about="even in a power of the logarithm of sigma, the first: the same as exponential",
+            about="exponential with k-diffusion's exponent, which is 1: the same",
             points=points.polyexponential,
             over="sigmas",
             rounding="below",

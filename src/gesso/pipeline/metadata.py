@@ -20,6 +20,7 @@ from gesso.diffusion.spacing import SCHEDULES
 from gesso.errors import ImageError, RequestError
 from gesso.pipeline.png_text import read_png_texts
 from gesso.pipeline.request import GenerationRequest, ResolvedRequest
+from gesso.pipeline.sampling_settings import sampling_field, sampling_settings
 from gesso.pipeline.task_settings import settle_strength, short, task_field, task_settings
 from gesso.text.emphasis import EMPHASES
 
@@ -98,8 +99,7 @@ def to_parameters(request: ResolvedRequest, model_name: str, index: int = 0) -> 
         settings["Clip skip"] = str(request.clip_skip)
     if request.emphasis != "a1111":
         settings["Emphasis"] = EMPHASES[request.emphasis].label
-    if request.eta is not None:
-        settings["Eta DDIM" if request.sampler == "ddim" else "Eta"] = short(request.eta)
+    settings |= sampling_settings(request)
     settings |= task_settings(request, index)
     settings["Version"] = f"gesso {__version__}"
     lines = [
@@ -153,15 +153,13 @@ def _field_of(name: str, value: str) -> dict[str, Any] | None:
             return {"schedule": value}
         case "CFG scale":
             return {"guidance_scale": float(value)}
-        case "Eta" | "Eta DDIM":
-            return {"eta": float(value)}
         case "Emphasis":
             return next(({"emphasis": way.name} for way in EMPHASES.values() if way.label == value), None)
         case "Size":
             width, _, height = value.partition("x")
             return {"width": int(width), "height": int(height)}
         case _:
-            return task_field(name, value)
+            return sampling_field(name, value) or task_field(name, value)
 
 
 def _split_prompts(body: str) -> tuple[str, str]:

@@ -33,6 +33,7 @@ from gesso.pipeline.images import to_pil
 from gesso.pipeline.inpainting import start_over_mask
 from gesso.pipeline.prompts import Prompts, read_prompts
 from gesso.pipeline.request import GenerationRequest, ResolvedRequest
+from gesso.pipeline.sampling_fields import sampler_options
 from gesso.pipeline.start import Start
 from gesso.pipeline.starting_noise import starting_noise
 from gesso.pipeline.tiling import tiled
@@ -151,10 +152,15 @@ class Pipeline:
             network = DeepCache(network, request.deep_cache)
         denoiser = start.tell(replace(self.denoiser, network=network)).rounded(plan.rounding)
         scale, weights = request.guidance_scale, prompts.weights
-        guided = ByStep(guide(denoiser, context, scale, weights) for context in contexts)
-        options = {} if request.eta is None else {"eta": request.eta}
+        rescale, interval = request.guidance_rescale, request.guidance_interval
+        guided = ByStep(
+            guide(denoiser, context, scale, weights, rescale=rescale, interval=interval)
+            for context in contexts
+        )
         latents = start.x
-        walk = plan.sampler.function(start.keep(guided), start.x, plan.sigmas, noise, **options)
+        walk = plan.sampler.function(
+            start.keep(guided), start.x, plan.sigmas, noise, **sampler_options(request)
+        )
         for step in guided.follow(start.settle(walk)):
             latents = step.latents
             yield step

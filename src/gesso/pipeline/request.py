@@ -15,6 +15,7 @@ from gesso.diffusion.samplers import SAMPLERS
 from gesso.errors import RequestError
 from gesso.pipeline.fields import check_name, check_real, check_side, check_whole
 from gesso.pipeline.prompts import check_prompts, refuse_loras
+from gesso.pipeline.sampling_fields import check_sampling
 from gesso.pipeline.task_fields import check_tasks, resolve_tasks, walked_steps
 
 if TYPE_CHECKING:
@@ -60,6 +61,14 @@ class GenerationRequest:
         width: in pixels, a multiple of 8 up to 8192. None is what the model was trained on.
         height: likewise.
         eta: share of fresh noise in each step, 0…1, for samplers that take it. None is the sampler's own.
+        s_churn: noise that steps add first, 0…1000 in all, for samplers that take it (Karras et al. 2022).
+        s_tmin: add it from this noise level on, 0…10,000.
+        s_tmax: and up to this one.
+        s_noise: deviation of the fresh noise, 0…2, for samplers that take it; None is 1.
+        guidance_rescale: how far to bring guided pictures back to the contrast of unguided ones, 0…1 (Lin
+            et al. 2024).
+        guidance_interval: (low, high) noise levels between which to guide (Kynkäänniemi et al. 2024); steps
+            outside cost half. None guides everywhere.
         clip_skip: which of the text encoder's layers to read, counted from the last: 1 is the last, 2 the
             one before it.
         emphasis: the way of applying the prompts' weights, a name of `gesso.text.emphasis.EMPHASES`:
@@ -110,6 +119,12 @@ class GenerationRequest:
     width: int | None = None
     height: int | None = None
     eta: float | None = None
+    s_churn: float | None = None
+    s_tmin: float | None = None
+    s_tmax: float | None = None
+    s_noise: float | None = None
+    guidance_rescale: float = 0.0
+    guidance_interval: tuple[float, float] | None = None
     clip_skip: int = 1
     emphasis: str = "a1111"
     comma_backtrack: int = 0
@@ -167,14 +182,8 @@ class GenerationRequest:
             schedule = resolve_schedule(check_name(self.schedule, "schedule"))
         self._set("sampler", sampler.name)
         self._set("schedule", schedule.name if schedule else None)
-        if self.eta is None:
-            return
-        if not sampler.takes_eta:
-            takers = ", ".join(name for name, other in SAMPLERS.items() if other.takes_eta)
-            raise RequestError(
-                f"the sampler {sampler.name} takes no eta", f"Leave it out, or use {takers}.", where="eta"
-            )
-        self._set("eta", check_real(self.eta, "eta", 0.0, 1.0))
+        for name, value in check_sampling(self, sampler).items():
+            self._set(name, value)
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)  # the dataclass is frozen for everyone else

@@ -79,10 +79,6 @@ class Sampler:
     spares_last: bool = False
     knows_timesteps: bool = False
 
-    @property
-    def takes_eta(self) -> bool:
-        return "eta" in self.options
-
 
 SAMPLERS: dict[str, Sampler] = {
     sampler.name: sampler
