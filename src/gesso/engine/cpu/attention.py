@@ -1,4 +1,4 @@
-"""Attention block by block: no logits in memory, no head copied to where it is contiguous.
+"""Attention block by block: neither all logits nor copies of whole heads are ever in memory.
 
 Dao et al. 2022, "FlashAttention", Algorithm 1, over blocks that stay in a core's caches, with the online
 softmax of Milakov & Gimelshein 2018. Powers are of two, not of e: log₂ e is part of the queries' scale.
@@ -7,7 +7,6 @@ softmax of Milakov & Gimelshein 2018. Powers are of two, not of e: log₂ e is p
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from gesso.engine.cpu.attention_tiles import (
     take_queries,
     weigh_values,
 )
-from gesso.engine.cpu.jit import AS_WRITTEN, kernel, use_torch_threads
+from gesso.engine.cpu.jit import inline, kernel, use_torch_threads
 from gesso.engine.cpu.vectors import SQUARE
 
 KEYS = 128
@@ -63,44 +62,64 @@ def _rows(x: Tensor) -> np.ndarray:
     return x.detach().transpose(1, 2).flatten(2).contiguous().numpy()
 
 
-@partial(kernel, fastmath=AS_WRITTEN)
+@kernel
 def _attend(q: Any, k: Any, v: Any, y: Any, heads: int, factor: Any, strips: int) -> None:
     """q (b, n, heads·d), k and v (b, m, heads·d) -> y (b, n, heads·d)."""
-    pictures, n, width = q.shape
-    m, d = k.shape[1], width // heads
+    pictures, n, _ = q.shape
     block = strips * STRIP
     blocks = (n + block - 1) // block
     for item in prange(pictures * heads * blocks):
         picture, head, first = item // (heads * blocks), item // blocks % heads, item % blocks * block
-        count = min(block, n - first)
-        taken = (count + STRIP - 1) // STRIP
-        queries = np.empty(taken * d * STRIP, np.float32)
-        sums = np.zeros(taken * d * STRIP, np.float32)  # of values times powers
-        totals = np.zeros(taken * STRIP, np.float32)  # of powers
-        largest = np.full(taken * STRIP, -np.inf, np.float32)
-        subtracted = np.full(taken * STRIP, -np.inf, np.float32)
-        shrinkage = np.empty(STRIP, np.float32)
-        keys, values = np.empty(KEYS * d, np.float32), np.empty(KEYS * d, np.float32)
-        logits = np.empty(KEYS * STRIP, np.float32)
-        start = (picture * n + first) * width + head * d
-        last = (count - 1) * width
-        for row in range(0, taken * STRIP, SQUARE):
-            place = row // STRIP * d * STRIP + row % STRIP
-            take_queries(q, start, row * width, last, width, d, factor, queries, place)
-        for begin in range(0, m, KEYS):
-            met = min(KEYS, m - begin)
-            place = (picture * m + begin) * width + head * d
-            take_keys(k, place, v, place, met, width, d, keys, 0, values, 0)
-            for strip in range(taken):
-                own, lane = strip * d * STRIP, strip * STRIP
-                for key in range(0, met, ROWS):
-                    score_keys(
-                        queries, own, keys, 0, key * d, (met - 1) * d, d, logits, key * STRIP, largest, lane
-                    )
-                exponentiate(logits, 0, met, largest, lane, subtracted, lane, totals, lane, shrinkage, 0)
-                for c in range(0, d, ROWS):
-                    place = c // SQUARE * met * SQUARE + c % SQUARE
-                    weigh_values(values, place, met, logits, 0, shrinkage, 0, sums, own + c * STRIP)
-        for row in range(0, taken * STRIP, SQUARE):
-            place = row // STRIP * d * STRIP + row % STRIP
-            give_outputs(sums, place, totals, row, y, start, row * width, last, width, d)
+        _attend_block(q, k, v, y, heads, factor, picture, head, first, min(block, n - first))
+
+
+@inline
+def _attend_block(
+    q: Any,
+    k: Any,
+    v: Any,
+    y: Any,
+    heads: int,
+    factor: Any,
+    picture: int,
+    head: int,
+    first: int,
+    count: int,
+) -> None:
+    """The ``count`` queries from ``first`` on, of one head in one picture."""
+    n, width = q.shape[1:]
+    m, d = k.shape[1], width // heads
+    strips = (count + STRIP - 1) // STRIP
+    queries = np.empty(strips * d * STRIP, np.float32)
+    sums = np.empty(strips * d * STRIP, np.float32)  # of values times powers
+    totals = np.empty(strips * STRIP, np.float32)  # of powers
+    largest, subtracted = np.empty_like(totals), np.empty_like(totals)
+    shrinkage = np.empty(STRIP, np.float32)
+    keys, values = np.empty(KEYS * d, np.float32), np.empty(KEYS * d, np.float32)
+    logits = np.empty(KEYS * STRIP, np.float32)
+    for i in range(strips * d * STRIP):
+        sums[i] = 0
+    for i in range(strips * STRIP):
+        totals[i], largest[i], subtracted[i] = 0, -np.inf, -np.inf
+    start = (picture * n + first) * width + head * d
+    last = (count - 1) * width
+    for row in range(0, strips * STRIP, SQUARE):
+        place = row // STRIP * d * STRIP + row % STRIP
+        take_queries(q, start, row * width, last, width, d, factor, queries, place)
+    for begin in range(0, m, KEYS):
+        met = min(KEYS, m - begin)
+        place = (picture * m + begin) * width + head * d
+        take_keys(k, place, v, place, met, width, d, keys, 0, values, 0)
+        for strip in range(strips):
+            own, lane = strip * d * STRIP, strip * STRIP
+            for key in range(0, met, ROWS):
+                score_keys(
+                    queries, own, keys, 0, key * d, (met - 1) * d, d, logits, key * STRIP, largest, lane
+                )
+            exponentiate(logits, 0, met, largest, lane, subtracted, lane, totals, lane, shrinkage, 0)
+            for c in range(0, d, ROWS):
+                place = c // SQUARE * met * SQUARE + c % SQUARE
+                weigh_values(values, place, met, logits, 0, shrinkage, 0, sums, own + c * STRIP)
+    for row in range(0, strips * STRIP, SQUARE):
+        place = row // STRIP * d * STRIP + row % STRIP
+        give_outputs(sums, place, totals, row, y, start, row * width, last, width, d)

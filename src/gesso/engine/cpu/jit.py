@@ -22,14 +22,11 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 """What the compiler may assume. Not that nothing is NaN: a NaN must reach those who look for it."""
 
-AS_WRITTEN: set[str] = set()
-"""Nothing, for kernels in which the order of operations matters."""
 
-
-def kernel(function: Function, fastmath: set[str] = FASTMATH) -> Function:
+def kernel(function: Function) -> Function:
     """Compile a function whose outer loop (``prange``) is shared among the threads; kept on disk."""
     compiler: Any = numba.njit(
-        parallel=True, nogil=True, cache=True, error_model="numpy", fastmath=fastmath
+        parallel=True, nogil=True, cache=True, error_model="numpy", fastmath=FASTMATH
     )
     return compiler(function)
 
