@@ -12,6 +12,7 @@ import pytest
 
 from gesso.diffusion.samplers import SAMPLERS
 from gesso.diffusion.spacing import SCHEDULES
+from gesso.pipeline.metadata import read_request
 
 Run = Callable[..., Any]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -62,3 +63,43 @@ def test_a_figure_that_cannot_be_drawn(gesso: Run, tmp_path: Path) -> None:
     assert ended.status == 1
     assert "exists already" in ended.err
     assert path.read_text() == "mine"
+
+
+def test_options_reach_the_request_and_come_back(draw: Run) -> None:
+    walked = (
+        "--sampler",
+        "Heun",
+        "--s-churn",
+        "4",
+        "--s-tmin",
+        "0.1",
+        "--s-tmax",
+        "9",
+        "--s-noise",
+        "1.01",
+    )
+    guided = ("--guidance-scale", "5", "--guidance-rescale", "0.7", "--guidance-interval", "0.28,5.42")
+    assert draw(*walked, *guided, "--seed", "7", "--output", "first.png").status == 0
+    request = read_request(Path("first.png")).request()
+    assert (request.s_churn, request.s_tmin, request.s_tmax, request.s_noise) == (4, 0.1, 9, 1.01)
+    assert (request.guidance_rescale, request.guidance_interval) == (0.7, (0.28, 5.42))
+
+
+def test_a_picture_is_drawn_again_without_its_samplers_options(
+    gesso: Run, draw: Run, tiny_model: Path
+) -> None:
+    draw("--sampler", "Euler a", "--eta", "0.5", "--seed", "7", "--output", "first.png")
+    again = (
+        "generate",
+        "-m",
+        tiny_model,
+        "--from",
+        "first.png",
+        "--sampler",
+        "lms",
+        "--output",
+        "second.png",
+    )
+    ended = gesso(*again)
+    assert (ended.status, ended.out) == (0, "second.png\n")
+    assert read_request(Path("second.png")).request().eta is None
