@@ -230,6 +230,7 @@ OPTIMISATIONS = {
             "tiled-attention",
             "attention in tiles that stay in the processor's registers and caches",
             swaps=_tiled_attention,
+            needs="numba",
         ),
         Optimisation(
             "tensor-core-layout",
