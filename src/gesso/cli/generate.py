@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     "--deep-cache",
     type=int,
     metavar="N",
-    help="Compute the deep layers at every N-th step only: faster, another picture.  [default: 1, at all]",
+    help="Compute the deep layers at every N-th step only: faster, another picture.  [default: 1]",
 )
 @prompt_options
 @sampling_options
