@@ -51,11 +51,11 @@ def pixels(x: Tensor) -> np.ndarray:
     return x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).numpy()
 
 
-def _write_exponent(typing_context: Any, exponent: Any) -> Any:  # noqa: ARG001 (Numba passes both)
+def _write_exponent(_typing_context: Any, _exponent: Any) -> Any:
     """2ⁿ of an int32, as a float32, by writing the exponent's bits."""
     from llvmlite import ir
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+    def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         bits = ir.IntType(32)
         biased = builder.add(args[0], ir.Constant(bits, 127))
         return builder.bitcast(builder.shl(biased, ir.Constant(bits, 23)), ir.FloatType())

@@ -211,7 +211,7 @@ def vector_code(emit: Callable[..., None]) -> Any:
     """
     kinds = [KINDS[each.annotation] for each in inspect.signature(emit).parameters.values()]
 
-    def define(typing_context: Any, *types: Any) -> Any:  # noqa: ARG001 (Numba passes it)
+    def define(_typing_context: Any, *types: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             passed = iter(zip(signature.args, values, strict=True))
             arguments = []
