@@ -26,10 +26,10 @@ from gesso.training.recipe import Recipe
 from gesso.training.scenes import draw, scenes_of
 
 NEARLY_CLEAN = 0.25
-"""Share of the timesteps, the least noisy ones, of which only ``NEARLY_CLEAN_DRAWS`` are drawn."""
+"""Share of the timesteps that counts as nearly clean: the least noisy quarter."""
 
 NEARLY_CLEAN_DRAWS = 0.15
-"""They only polish what the caption no longer decides, with a loss that is mostly noise."""
+"""Share of the draws that go there. They only polish what the caption no longer decides."""
 
 CAPTION_DROPOUT = 0.1
 """Share of captions replaced by the empty one, for guidance (Ho & Salimans 2022, Algorithm 1)."""
@@ -72,7 +72,7 @@ class DenoiserTask:
 
         context = encode_prompts(self.text_encoder, self.tokenizer, captions, device=self.device)
         output = self.unet(add_noise(latents, noise, alphas_cumprod), timesteps, context)
-        # Every timestep weighs the same in v: the noisiest ones, where only the caption tells what
+        # Every drawn timestep weighs the same in v: the noisiest ones, where only the caption tells what
         # there is to see, so weigh as much as the others (in epsilon they would hardly count).
         return mse_loss(output, v_target(latents, noise, alphas_cumprod))
 

@@ -34,8 +34,7 @@ def suits(conv: nn.Conv2d) -> bool:
 class WinogradConv2d(PackedConv2d):
     """A 3×3 convolution that takes Winograd's way where that is faster, and else the direct one.
 
-    The transformed weight is made when first needed, and again when the weight
-    has changed.
+    The transformed weight is made when first needed, and again when the weight has changed.
     """
 
     prepared = ("packed", "transformed")
