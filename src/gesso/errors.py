@@ -6,6 +6,8 @@ for the person at the keyboard. ``where`` names the file or the request field it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class GessoError(Exception):
     """Base of all of them.
@@ -41,6 +43,19 @@ class PromptError(RequestError):
         self.position = position
         place = "" if position is None else f" at character {position + 1}"
         super().__init__(f"{problem.rstrip('.')}{place}", advice, where=where)
+
+
+class BatchError(RequestError):
+    """Lines of a file of requests cannot be drawn.
+
+    Args:
+        errors: one for each of them; each names its line.
+    """
+
+    def __init__(self, errors: Sequence[RequestError], *, where: str) -> None:
+        self.errors = tuple(errors)
+        lines = "1 line" if len(errors) == 1 else f"{len(errors):,} lines"
+        super().__init__(f"{lines} cannot be drawn, so none was", where=where)
 
 
 class ImageError(GessoError):

@@ -17,7 +17,7 @@ from gesso import __version__
 from gesso.cli.message import say
 from gesso.errors import GessoError
 
-COMMANDS = ("generate", "upscale", "inspect", "convert", "models", "samplers", "bench", "train")
+COMMANDS = ("generate", "batch", "upscale", "inspect", "convert", "models", "samplers", "bench", "train")
 
 
 class Program(click.Group):

@@ -71,6 +71,9 @@ def sampling_options(command: Command) -> Command:
     return command
 
 
+MODEL_OPTIONS = ("model", "ema", "device", "dtype", "engine", "low_memory")
+
+
 def model_options(command: Command) -> Command:
     """Which model, where it runs and in which precision."""
     for option in reversed(

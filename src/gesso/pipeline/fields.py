@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import reprlib
+from collections.abc import Sequence
+from difflib import get_close_matches
 from numbers import Real
 from operator import index
 
@@ -52,6 +54,21 @@ def check_name(value: object, where: str) -> str:
     if not isinstance(value, str):
         raise RequestError(f"{_shown(value)} is not a name", "Use one such as euler.", where=where)
     return value
+
+
+def as_number(value: object) -> object:
+    """What a string says, or what it is, for a check to refuse."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def unknown_field(name: str, names: Sequence[str]) -> RequestError:
+    """What to say of a field that a request has not."""
+    nearest = get_close_matches(name, names, n=1)
+    advice = f"Did you mean {nearest[0]}?" if nearest else f"The fields are {', '.join(names)}."
+    return RequestError("a request has no such field", advice, where=f"{name:.60}")
 
 
 def _as_whole(value: object, where: str) -> int:

@@ -55,7 +55,7 @@ class OutputPattern:
         path = Path(self.text)
         if self.text.endswith(("/", os.sep)) or not (path.suffix or self._names_png):
             return True
-        with _as_output_errors(path):
+        with as_output_errors(path):
             return path.is_dir()
 
     @property
@@ -103,7 +103,7 @@ class OutputPattern:
                 for path in paths:
                     _check_free(path)
         for folder in {path if self.is_folder else path.parent for path in paths}:
-            _try_folder(folder)
+            try_folder(folder)
 
     def save(
         self, pil_image: Image, request: ResolvedRequest, index: int, info: PngInfo | None = None
@@ -125,15 +125,15 @@ class OutputPattern:
         if not self.is_folder:
             write_new_file(path, buffer.getvalue())
             return path
-        number = _last_number(path) + 1
+        number = last_number(path) + 1
         while not _write_if_free(numbered := path / f"{number:05d}-{seed}.png", buffer.getvalue()):
             number += 1  # another process was faster
         return numbered
 
 
-def _last_number(folder: Path) -> int:
+def last_number(folder: Path) -> int:
     """The highest number of a picture in the folder; 0 if there is none, or no folder."""
-    with _as_output_errors(folder):
+    with as_output_errors(folder):
         names = [entry.name for entry in folder.iterdir()] if folder.exists() else []
     return max((int(found[1]) for name in names if (found := _NUMBERED.fullmatch(name))), default=0)
 
@@ -153,7 +153,7 @@ def write_new_file(path: Path, data: bytes) -> None:
 
 def _write_if_free(path: Path, data: bytes) -> bool:
     """Whether the name was free; if so, the file is there now."""
-    with _as_output_errors(path):
+    with as_output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = _temporary_in(path.parent)
         try:
@@ -188,9 +188,9 @@ def _link(temporary: Path, path: Path) -> None:
             raise
 
 
-def _try_folder(folder: Path) -> None:
+def try_folder(folder: Path) -> None:
     """Write and remove a file there, or in the nearest folder that exists; permission bits do not tell."""
-    with _as_output_errors(folder):
+    with as_output_errors(folder):
         existing = next(
             parent for parent in (folder, *folder.absolute().parents) if os.path.lexists(parent)
         )
@@ -206,7 +206,7 @@ def _temporary_in(folder: Path) -> Path:
 
 
 def _check_free(path: Path) -> None:
-    with _as_output_errors(path):
+    with as_output_errors(path):
         try:
             path.lstat()
         except (FileNotFoundError, NotADirectoryError):
@@ -219,7 +219,8 @@ def _exists(path: Path) -> OutputError:
 
 
 @contextmanager
-def _as_output_errors(path: Path) -> Iterator[None]:
+def as_output_errors(path: Path) -> Iterator[None]:
+    """Say of the file system's errors which file could not be written."""
     try:
         yield
     except OSError as error:
