@@ -55,7 +55,7 @@ def split_chunks(
     for section in text:
         tokens = list(_weighted_tokens(tokenizer, section, embeddings or {}))
         ids = [token for token, _ in tokens]
-        for begin, end in _cuts(ids, room, comma_backtrack, comma):
+        for begin, end in cuts(ids, room, comma_backtrack, comma):
             chunks.append(_chunk(tokenizer, tokens[begin:end], room))
     return chunks
 
@@ -64,13 +64,13 @@ def _weighted_tokens(
     tokenizer: Tokenizer, section: Section, embeddings: Mapping[str, Sequence[int]]
 ) -> Iterator[tuple[int, float]]:
     for text, weight in ((span.text, span.weight) for span in section):
-        for piece in _split_names(text, embeddings):
+        for piece in split_names(text, embeddings):
             known = embeddings.get(piece.lower())
             for token in tokenizer.encode(piece) if known is None else known:
                 yield token, weight
 
 
-def _split_names(text: str, embeddings: Mapping[str, Sequence[int]]) -> list[str]:
+def split_names(text: str, embeddings: Mapping[str, Sequence[int]]) -> list[str]:
     """The text in pieces, of which some are whole names."""
     if not embeddings:
         return [text]
@@ -78,7 +78,7 @@ def _split_names(text: str, embeddings: Mapping[str, Sequence[int]]) -> list[str
     return re.split(rf"(?<!\w)({names})(?!\w)", text, flags=re.IGNORECASE)
 
 
-def _cuts(ids: list[int], room: int, comma_backtrack: int, comma: list[int]) -> Iterator[tuple[int, int]]:
+def cuts(ids: list[int], room: int, comma_backtrack: int, comma: list[int]) -> Iterator[tuple[int, int]]:
     """Where each chunk begins and ends."""
     begin = 0
     while len(ids) - begin > room:

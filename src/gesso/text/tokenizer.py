@@ -76,6 +76,13 @@ class Tokenizer:
         """
         return self._backend.encode(check_prompt(text), add_special_tokens=False).ids
 
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where in the text each of its tokens stands: the first character and the one after the last.
+
+        As many as `encode` gives.
+        """
+        return self._backend.encode(check_prompt(text), add_special_tokens=False).offsets
+
     def decode(self, ids: Iterable[int]) -> str:
         """The normalised text of token ids, words separated by single spaces.
 
