@@ -21,6 +21,7 @@ MAY_STAY_OPEN = {
     *OPTIONS,
     *(
         "guidance_interval",
+        "freeu",
         "image",
         "strength",
         "mask",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Self
 
 from torch import Tensor
 
@@ -22,6 +23,16 @@ class ByStep:
 
     def __init__(self, denoisers: Iterable[Denoise]) -> None:
         self._left = deque(denoisers)
+
+    @classmethod
+    def of(cls, bind: Callable[[Tensor], Denoise], contexts: Iterable[Tensor]) -> Self:
+        """Bind each step's context; one that serves several steps is bound once.
+
+        So what is kept of a context, or of a part of it, is kept from the first of its steps to the last.
+        """
+        by_step = list(contexts)
+        bound = {id(context): bind(context) for context in {id(each): each for each in by_step}.values()}
+        return cls(bound[id(context)] for context in by_step)
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         return self._left[0](x, sigma)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from gesso.diffusion.denoiser import Denoiser
 from gesso.diffusion.samplers.step import Denoise
+from gesso.diffusion.self_attention import SelfAttention
 
 
 def needs_negative(guidance_scale: float, weights: Sequence[float] = (1.0,)) -> bool:
@@ -24,6 +26,20 @@ def pair_contexts(context: Tensor, negative_context: Tensor) -> Tensor:
     return torch.cat([negative_context, context])
 
 
+@dataclass(frozen=True, eq=False)
+class PerturbedAttention:
+    """What perturbed-attention guidance takes (Ahn et al. 2024, "Self-Rectifying Diffusion Sampling with
+    Perturbed-Attention Guidance").
+
+    Attributes:
+        denoiser: reads the same network with self-attentions in which each pixel sees itself alone.
+        scale: the paper's s.
+    """
+
+    denoiser: Denoiser
+    scale: float
+
+
 def guide(
     denoiser: Denoiser,
     context: Tensor,
@@ -32,11 +48,15 @@ def guide(
     *,
     rescale: float = 0.0,
     interval: tuple[float, float] | None = None,
+    perturbed_attention: PerturbedAttention | None = None,
+    self_attention: SelfAttention | None = None,
 ) -> Denoise:
     """Bind context and guidance to a denoiser: ``negative + Σ weightᵢ · scale · (positiveᵢ − negative)``.
 
     With one prompt of weight 1 it is Ho and Salimans 2022, equation 6, on the denoised latents, which are
     affine in the model output; with several, Liu et al. 2022 (Composable Diffusion), equation 11.
+    Perturbed-attention guidance adds ``Σ weightᵢ · scale · (positiveᵢ − perturbedᵢ)``; self-attention
+    guidance ``scale · (negative − degraded)``, or the same of the positive where there is no negative.
 
     Args:
         denoiser: reads (x, σ, context).
@@ -44,31 +64,51 @@ def guide(
             (`needs_negative`), it is (b, n, d), the positive ones alone.
         guidance_scale: 1 is none, 0 the negative prompt's picture.
         weights: k, of the prompts that are drawn together; a negative one steers away.
-        rescale: 0 … 1, how far to bring the guided model output back to the deviation it has at scale 1.
+        rescale: 0 … 1, how far to bring the guided model output back to the deviation it has at scale 1
+            without other guidance.
         interval: guide at σ with low < σ ≤ high only (Kynkäänniemi et al. 2024, equation 5); None is
-            everywhere. At other σ the scale is 1, and with one prompt the network sees half as much.
+            everywhere. At other σ the scale is 1, nothing else guides, and with one prompt the network sees
+            half as much.
+        perturbed_attention: asked once more for each prompt; None is without.
+        self_attention: asked once more for each picture; None is without.
 
     Returns:
         The function (x, σ) -> denoised that samplers walk with.
     """
-    if not needs_negative(guidance_scale, weights):
+    paired = needs_negative(guidance_scale, weights)
+    if not (paired or perturbed_attention or self_attention):
         return lambda x, sigma: denoiser(x, sigma, context)
 
-    parts = 1 + len(weights)
+    prompts = len(weights)
+    parts = prompts + paired
+    # Each part of the context is cut out once: what the network keeps of a context goes with that tensor.
+    first_context, positive_context = context, context
+    if parts > 1:
+        pictures = len(context) // parts
+        first_context, positive_context = context[:pictures], context[-prompts * pictures :]
 
     def denoise(x: Tensor, sigma: Tensor) -> Tensor:
-        negative, *positives = denoiser(torch.cat([x] * parts), sigma, context).chunk(parts)  # (b, 4, h, w)
-        denoised = compose(negative, positives, weights, guidance_scale)
+        estimates = denoiser(torch.cat([x] * parts), sigma, context).chunk(parts)  # (b, 4, h, w) each
+        first, positives = estimates[0], estimates[-prompts:]
+        denoised = compose(first, positives, weights, guidance_scale)
+        if self_attention:
+            attention = self_attention.attention()[: len(x)]
+            direction = self_attention.direction(x, sigma, first, attention, first_context)
+            denoised = denoised + self_attention.scale * direction
+        if perturbed_attention:
+            rows = torch.cat([x] * prompts)
+            perturbed = perturbed_attention.denoiser(rows, sigma, positive_context).chunk(prompts)
+            for weight, positive, other in zip(weights, positives, perturbed, strict=True):
+                denoised = denoised + weight * perturbed_attention.scale * (positive - other)
         if rescale == 0:
             return denoised
-        unscaled = compose(negative, positives, weights, 1.0)
+        unscaled = compose(first, positives, weights, 1.0)
         return rescaled(denoised, unscaled, denoiser.clean_share(sigma) * x, rescale)
 
     if interval is None:
         return denoise
     low, high = interval
-    alone = context if needs_negative(1.0, weights) else context[len(context) // parts :]
-    unguided = guide(denoiser, alone, 1.0, weights)
+    unguided = guide(denoiser, context if needs_negative(1.0, weights) else positive_context, 1.0, weights)
     return lambda x, sigma: (denoise if low < sigma <= high else unguided)(x, sigma)
 
 

@@ -15,27 +15,29 @@ from torch import Tensor
 
 from gesso.config import ModelConfig
 from gesso.diffusion.by_step import ByStep
-from gesso.diffusion.denoiser import Denoiser
-from gesso.diffusion.guidance import guide, needs_negative, pair_contexts
+from gesso.diffusion.denoiser import Denoiser, Network
+from gesso.diffusion.guidance import needs_negative, pair_contexts
 from gesso.diffusion.noise import NoiseSource
 from gesso.diffusion.plan import Plan, make_plan
 from gesso.diffusion.samplers import SAMPLERS, Step
 from gesso.diffusion.schedule import NoiseSchedule
 from gesso.diffusion.spacing import SCHEDULES
-from gesso.engine.deep_cache import DeepCache
 from gesso.engine.exhaustion import explain_exhaustion
 from gesso.errors import RequestError, WrongKindError
 from gesso.pipeline.canvas import make_canvas
 from gesso.pipeline.coder import check_latents, decode_latents, encode_image
+from gesso.pipeline.freeu import freed
 from gesso.pipeline.hires import enlarge, second_pass
 from gesso.pipeline.image_to_image import start_from_image, start_from_latents
 from gesso.pipeline.images import to_pil
 from gesso.pipeline.inpainting import start_over_mask
 from gesso.pipeline.prompts import Prompts, read_prompts
+from gesso.pipeline.quality_fields import check_quality_with
 from gesso.pipeline.request import GenerationRequest, ResolvedRequest
 from gesso.pipeline.sampling_fields import sampler_options
 from gesso.pipeline.start import Start
 from gesso.pipeline.starting_noise import starting_noise
+from gesso.pipeline.steering import steer
 from gesso.pipeline.tiling import tiled
 from gesso.text.conditioning import encode_prompts
 from gesso.text.tokenizer import Tokenizer
@@ -147,16 +149,12 @@ class Pipeline:
         contexts = self.encode_prompts(request, prompts, steps, before)  # each (2b, 77·c, 768)
         noise = self.noise_source(request)
         start = begin(request, plan, noise)  # start.x (b, 4, h/8, w/8)
-        network = tiled(self.unet, request.tiling)
-        if request.deep_cache > 1:
-            network = DeepCache(network, request.deep_cache)
-        denoiser = start.tell(replace(self.denoiser, network=network)).rounded(plan.rounding)
-        scale, weights = request.guidance_scale, prompts.weights
-        rescale, interval = request.guidance_rescale, request.guidance_interval
-        guided = ByStep(
-            guide(denoiser, context, scale, weights, rescale=rescale, interval=interval)
-            for context in contexts
-        )
+        network = freed(tiled(self.unet, request.tiling), request.freeu)
+
+        def read(network: Network) -> Denoiser:
+            return start.tell(replace(self.denoiser, network=network)).rounded(plan.rounding)
+
+        guided = ByStep.of(steer(request, network, prompts.weights, read), contexts)
         latents = start.x
         walk = plan.sampler.function(
             start.keep(guided), start.x, plan.sigmas, noise, **sampler_options(request)
@@ -283,8 +281,10 @@ class Pipeline:
 
         Raises:
             WrongKindError: the model is for inpainting only, and there is nothing to inpaint.
-            RequestError: its weights come block by block, and part of a block is asked for.
+            RequestError: its weights come block by block, and part of a block is asked for; or it has not
+                the layers that guidance is to read.
         """
+        check_quality_with(request, self.config)
         if self.runs_in and request.deep_cache > 1:
             raise RequestError(
                 "it calls parts of blocks, and with low_memory weights come block by block",

@@ -69,6 +69,15 @@ class GenerationRequest:
             et al. 2024).
         guidance_interval: (low, high) noise levels between which to guide (Kynkäänniemi et al. 2024); steps
             outside cost half. None guides everywhere.
+        pag_scale: how far to steer away from pictures without structure, 0 (not at all) … 100: perturbed-
+            attention guidance (Ahn et al. 2024), with or without a guidance scale; steps cost half as much
+            again with one, twice as much without.
+        pag_layers: where structure is perturbed for it, any of "mid", "down.0", "up.1", …, or single
+            transformers such as "up.1.2" (`gesso.pipeline.layers`).
+        sag_scale: how far to steer away from pictures that are blurred where the network looks, 0 (not at
+            all) … 10: self-attention guidance (Hong et al. 2023), at the same cost.
+        freeu: (b1, b2, s1, s2), 0…10: how much of its own work, and of the skips, the UNet reads in the
+            first and second block of its way up (Si et al. 2024). None is as it was trained.
         clip_skip: which of the text encoder's layers to read, counted from the last: 1 is the last, 2 the
             one before it.
         emphasis: the way of applying the prompts' weights, a name of `gesso.text.emphasis.EMPHASES`:
@@ -125,6 +134,10 @@ class GenerationRequest:
     s_noise: float | None = None
     guidance_rescale: float = 0.0
     guidance_interval: tuple[float, float] | None = None
+    pag_scale: float = 0.0
+    pag_layers: tuple[str, ...] = ("mid",)
+    sag_scale: float = 0.0
+    freeu: tuple[float, float, float, float] | None = None
     clip_skip: int = 1
     emphasis: str = "a1111"
     comma_backtrack: int = 0

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from gesso.diffusion.samplers import OPTIONS, SAMPLERS, Sampler
 from gesso.errors import RequestError
-from gesso.pipeline.fields import check_real
+from gesso.pipeline.fields import as_number, check_real
+from gesso.pipeline.quality_fields import check_quality
 
 if TYPE_CHECKING:
     from gesso.pipeline.request import GenerationRequest
@@ -35,7 +36,7 @@ def check_sampling(request: GenerationRequest, sampler: Sampler) -> dict[str, An
     kept["guidance_rescale"] = check_real(request.guidance_rescale, "guidance_rescale", 0.0, 1.0)
     if request.guidance_interval is not None:
         kept["guidance_interval"] = _check_interval(request.guidance_interval)
-    return kept
+    return kept | check_quality(request)
 
 
 def sampler_options(request: GenerationRequest) -> dict[str, float]:
@@ -58,15 +59,7 @@ def _check_interval(value: object) -> tuple[float, float]:
     ends: object = value.replace("..", ",").split(",") if isinstance(value, str) else value
     if not isinstance(ends, Sequence) or len(ends) != 2:
         raise RequestError(f"{value!r} is no interval", "Use two sigmas, such as 0.28,5.42.", where=where)
-    low, high = (check_real(_as_number(end), where, 0.0, MAX_SIGMA) for end in ends)
+    low, high = (check_real(as_number(end), where, 0.0, MAX_SIGMA) for end in ends)
     if low >= high:
         raise RequestError(f"{low:g} is not below {high:g}", "Give the smaller sigma first.", where=where)
     return low, high
-
-
-def _as_number(end: object) -> object:
-    """What a string says, or what it is, for the check to refuse."""
-    try:
-        return float(end) if isinstance(end, str) else end
-    except ValueError:
-        return end
