@@ -7,14 +7,20 @@ neighbouring channels and the compiler turns them into vector instructions.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache, wraps
+from threading import Lock
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
 import torch
 from numba.core import config as numba_config
 from numba.extending import intrinsic
+from numba.np.ufunc.parallel import threading_layer
 from torch import Tensor
+
+from gesso.engine.cpu.kernel_cache import KernelCache
 
 config: Any = numba_config
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -22,13 +28,32 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
 """What the compiler may assume. Not that nothing is NaN: a NaN must reach those who look for it."""
 
+ONE_AT_A_TIME = Lock()
+
 
 def kernel(function: Function) -> Function:
     """Compile a function whose outer loop (``prange``) is shared among the threads; kept on disk."""
-    compiler: Any = numba.njit(
-        parallel=True, nogil=True, cache=True, error_model="numpy", fastmath=FASTMATH
-    )
-    return compiler(function)
+    compiler: Any = numba.njit(parallel=True, nogil=True, error_model="numpy", fastmath=FASTMATH)
+    compiled = compiler(function)
+    compiled._cache = KernelCache(function)
+
+    @wraps(function)
+    def call(*arguments: Any) -> None:
+        with turn():
+            compiled(*arguments)
+
+    return cast(Function, call)
+
+
+@cache
+def turn() -> AbstractContextManager[object]:
+    """What a thread holds while it runs a kernel.
+
+    OpenMP and TBB run several at once. Numba's own pool, which it has where those are missing, ends the
+    process instead, so there one thread waits for the other.
+    """
+    numba.get_num_threads()  # chooses the pool
+    return ONE_AT_A_TIME if threading_layer() == "workqueue" else nullcontext()
 
 
 def inline(function: Function) -> Function:
