@@ -27,7 +27,7 @@ from gesso.engine.cached_context import CachedCrossAttention
 from gesso.engine.cpu import attention as attention_kernel
 from gesso.engine.cpu import geglu, group_norm, heap, winograd
 from gesso.engine.cpu.packed_conv import PACKS, PackedConv2d
-from gesso.engine.engine import choose_engine, optimise, switch_off
+from gesso.engine.engine import choose_engine, optimise, refresh, switch_off
 from gesso.engine.optimisations import OPTIMISATIONS
 from gesso.engine.stamp import stamp
 from gesso.errors import RequestError
@@ -277,6 +277,44 @@ def test_switching_on_twice_changes_nothing() -> None:
     assert classes(unet) == once
 
 
+@pytest.mark.parametrize("first", ALL)
+def test_the_order_of_switching_on_does_not_matter(first: str) -> None:
+    once = made(UNet, UNET)
+    optimise([once], ALL)
+    one_by_one = made(UNet, UNET)
+    for name in [first, *reversed(ALL)]:
+        optimise([one_by_one], [name])
+    assert classes(one_by_one) == classes(once)
+
+
+def test_weights_written_behind_pytorchs_back() -> None:
+    """As a LoRA could be merged: into .data, which no count tells of."""
+    unet = made(UNet, UNET)
+    inputs = guided_inputs(UNET, 33, 32)
+    optimise([unet], ALL)
+    unet(*inputs)
+    for parameter in unet.parameters():
+        parameter.data.mul_(0.9)
+    refresh([unet])
+    fast = unet(*inputs)
+    switch_off([unet])
+    assert relative_error(fast, unet(*inputs)) <= TOLERANCE
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_weights_that_are_written_to_are_noticed(mode: Callable[[], Any]) -> None:
+    unet = made(UNet, UNET)
+    inputs = guided_inputs(UNET, 33, 32)
+    optimise([unet], ALL)
+    unet(*inputs)
+    with mode():
+        for parameter in unet.parameters():
+            parameter.mul_(0.9)
+        fast = unet(*inputs).clone()
+    switch_off([unet])
+    assert relative_error(fast, unet(*inputs)) <= TOLERANCE
+
+
 def test_a_copy_of_an_optimised_model_is_a_model_of_its_own() -> None:
     unet = made(UNet, UNET)
     inputs = guided_inputs(UNET, 33, 32)
@@ -351,6 +389,17 @@ def test_a_stamp_is_of_one_tensor() -> None:
     del first
     assert stamp(second) != before
     assert before != "a stamp"
+
+
+def test_a_stamp_is_of_one_storage() -> None:
+    """A parameter that is given other data twice has the address of the first now and then."""
+    tensor = normal(64, 3)
+    for _ in range(200):
+        before = stamp(tensor)
+        assert stamp(tensor) == before
+        tensor.data = tensor.data + 1
+        tensor.data = tensor.data + 1
+        assert stamp(tensor) != before
 
 
 # What both halves share

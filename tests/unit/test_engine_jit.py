@@ -14,7 +14,7 @@ import pytest
 from numba.core import config as numba_config
 
 import gesso.engine.cpu
-from gesso.engine.cpu import attention, geglu, jit, kernel_cache
+from gesso.engine.cpu import attention, group_norm, jit, kernel_cache
 from gesso.engine.cpu.kernel_cache import KernelCache, fingerprint
 
 FOLDER = Path(gesso.engine.cpu.__file__).parent
@@ -40,9 +40,9 @@ def test_every_source_of_a_kernel_counts(changed: str, monkeypatch: pytest.Monke
 
 
 def test_no_other_source_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = fingerprint(geglu.__name__)
+    before = fingerprint(group_norm.__name__)
     change(monkeypatch, "attention_tiles")
-    assert fingerprint(geglu.__name__) == before
+    assert fingerprint(group_norm.__name__) == before
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -91,10 +91,10 @@ def test_two_threads_run_kernels_at_once() -> None:
     """Numba's own pool, left to itself, ends the process. In one of its own: a pool is chosen once."""
     script = (
         "import threading, torch\n"
-        "from gesso.engine.cpu.geglu import gate\n"
+        "from gesso.engine.cpu.group_norm import group_norm_silu\n"
         "def work():\n"
-        "    for _ in range(50): gate(x)\n"
-        "x = torch.randn(2000, 640)\n"
+        "    for _ in range(50): group_norm_silu(x, 4, ones, ones, 1e-5)\n"
+        "x, ones = torch.randn(2, 64, 64, 64), torch.ones(64)\n"
         "threads = [threading.Thread(target=work) for _ in range(2)]\n"
         "for each in threads: each.start()\n"
         "for each in threads: each.join()\n"

@@ -104,6 +104,18 @@ def optimise(models: Sequence[nn.Module], names: Iterable[str]) -> None:
                     module.__class__ = swaps[type(module)]
 
 
+def refresh(models: Sequence[nn.Module]) -> None:
+    """Forget what fast modules prepared from weights, so that it is prepared anew.
+
+    To be called by whoever writes to weights in a way that PyTorch does not count: into ``weight.data`` or
+    ``weight.numpy()``. All other changes are noticed: writes to the parameters themselves (in ``no_grad``
+    and inference mode too), ``load_state_dict``, optimisers, another tensor in a parameter's place.
+    """
+    for model in models:
+        for module in model.modules():
+            forget(module)
+
+
 def switch_off(models: Sequence[nn.Module]) -> None:
     """Give every module its plain class back, and its weights the layout that they were loaded in."""
     for model in models:

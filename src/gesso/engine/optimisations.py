@@ -56,9 +56,10 @@ def _keep_memory(_model: nn.Module) -> None:
 
 
 def _winograd() -> Swaps:
+    from gesso.engine.cpu.packed_conv import PackedConv2d
     from gesso.engine.cpu.winograd_conv import WinogradConv2d
 
-    return {nn.Conv2d: WinogradConv2d}
+    return {nn.Conv2d: WinogradConv2d, PackedConv2d: WinogradConv2d}
 
 
 def _suits_winograd(module: nn.Module) -> bool:
@@ -117,12 +118,10 @@ def _tiled_attention() -> Swaps:
     from gesso.engine.cached_context import CachedCrossAttention
     from gesso.engine.cpu import tiled_attention
     from gesso.models.attention import CrossAttention
-    from gesso.models.autoencoder import SelfAttention
 
     return {
         CrossAttention: tiled_attention.TiledCrossAttention,
         CachedCrossAttention: tiled_attention.TiledCachedCrossAttention,
-        SelfAttention: tiled_attention.TiledSelfAttention,
     }
 
 
@@ -228,7 +227,7 @@ OPTIMISATIONS = {
         ),
         Optimisation(
             "tiled-attention",
-            "attention in tiles that stay in the processor's registers and caches",
+            "the UNet's attention in tiles that stay in the processor's registers and caches",
             swaps=_tiled_attention,
             needs="numba",
         ),
@@ -276,4 +275,5 @@ OPTIMISATIONS = {
         ),
     )
 }
-"""Every optimisation, in the order of switching on: a module goes to the first that it suits."""
+"""Every optimisation, in the order of switching on: a module goes to the first that it suits, whichever
+is switched on before the other."""

@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 from weakref import ref
 
-from torch import Tensor
+from torch import Tensor, UntypedStorage
+
+Referent = TypeVar("Referent")
 
 
 @dataclass(frozen=True, eq=False)
 class Stamp:
     """Equal to another one if both are of the same tensor, which has not been written to in between.
 
-    The tensor itself is part of it: memory that one tensor leaves is soon another one's. Unseen stay writes
-    that PyTorch does not count: through ``tensor.data``, and to tensors made in inference mode.
+    The tensor itself is part of it, and its storage: memory that one leaves is soon another one's. Unseen
+    stay writes that PyTorch does not count: into ``tensor.data`` and ``tensor.numpy()``, and to tensors
+    made in inference mode; `gesso.engine.engine.refresh` is for them.
     """
 
     tensor: ref[Tensor]
+    storage: ref[UntypedStorage]
     address: int
     version: int
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Stamp):
             return NotImplemented
-        tensor = self.tensor()
-        same_tensor = tensor is not None and tensor is other.tensor()
-        return same_tensor and (self.address, self.version) == (other.address, other.version)
+        same = is_same(self.tensor, other.tensor) and is_same(self.storage, other.storage)
+        return same and (self.address, self.version) == (other.address, other.version)
 
 
 def stamp(tensor: Tensor) -> Stamp:
     """Which tensor it is, where its values are, and how often they were written."""
     version = 0 if tensor.is_inference() else tensor._version
-    return Stamp(ref(tensor), tensor.data_ptr(), version)
+    return Stamp(ref(tensor), ref(tensor.untyped_storage()), tensor.data_ptr(), version)
+
+
+def is_same(one: ref[Referent], other: ref[Referent]) -> bool:
+    """Whether two references are to one thing that still exists."""
+    thing = one()
+    return thing is not None and thing is other()

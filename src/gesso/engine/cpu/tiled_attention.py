@@ -8,7 +8,6 @@ from torch.nn.functional import scaled_dot_product_attention
 from gesso.engine.cached_context import CachedCrossAttention
 from gesso.engine.cpu.conditions import runs_kernels
 from gesso.models.attention import CrossAttention
-from gesso.models.autoencoder import SelfAttention
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -35,13 +34,3 @@ class TiledCachedCrossAttention(CachedCrossAttention):
     """Reads remembered keys and values block by block."""
 
     attend = staticmethod(attend)
-
-
-class TiledSelfAttention(SelfAttention):
-    """The autoencoder's, of a single, wide head."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        h, w = x.shape[-2:]
-        y = self.group_norm(x).flatten(2).transpose(1, 2)[:, None]  # (b, 1, h·w, channels)
-        y = attend(self.to_q(y), self.to_k(y), self.to_v(y))
-        return x + self.to_out[0](y[:, 0]).transpose(1, 2).unflatten(2, (h, w))
