@@ -51,6 +51,18 @@ def test_functions_have_the_options_they_are_said_to(sampler: Any) -> None:
         ({"guidance_interval": "a,b"}, r"^guidance_interval: 'a' is not a number"),
         ({"guidance_interval": (0, float("nan"))}, r"^guidance_interval: nan is outside"),
         ({"guidance_interval": 3}, r"^guidance_interval: 3 is no interval"),
+        ({"pag_scale": -1}, r"^pag_scale: -1 is outside 0…100"),
+        ({"pag_layers": "middle"}, r"^pag_layers: 'middle' is no layer\. Use names such as mid, down"),
+        ({"pag_layers": ["mid", 3]}, r"^pag_layers: 3 is no layer"),
+        ({"pag_layers": "mid,"}, r"^pag_layers: '' is no layer"),
+        ({"pag_layers": []}, r"^pag_layers: \[\] names no layer"),
+        ({"pag_layers": None}, r"^pag_layers: None names no layer"),
+        ({"sag_scale": "much"}, r"^sag_scale: 'much' is not a number"),
+        ({"sag_scale": float("nan")}, r"^sag_scale: nan is outside 0…10"),
+        ({"freeu": True}, r"^freeu: True are not four factors\. Use b1,b2,s1,s2, such as"),
+        ({"freeu": "1.5,1.6,0.9"}, r"^freeu: '1.5,1.6,0.9' are not four factors"),
+        ({"freeu": "a,1,1,1"}, r"^freeu: 'a' is not a number"),
+        ({"freeu": (1, 1, 1, 11)}, r"^freeu: 11 is outside 0…10"),
     ],
 )
 def test_refusals(fields: dict[str, Any], message: str) -> None:
@@ -61,6 +73,24 @@ def test_refusals(fields: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize("written", ["0.28,5.42", "0.28..5.42", [0.28, 5.42], (0.28, 5.42)])
 def test_ways_to_write_an_interval(written: Any) -> None:
     assert GenerationRequest("", guidance_interval=written).guidance_interval == (0.28, 5.42)
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("mid", ("mid",)),
+        (" mid_block, up.1,mid", ("mid", "up.1")),
+        (["down_blocks.2", "up_blocks.1.attentions.0", "up.1.0"], ("down.2", "up.1.0")),
+    ],
+)
+def test_ways_to_write_layers(written: Any, kept: tuple[str, ...]) -> None:
+    assert GenerationRequest("", pag_layers=written).pag_layers == kept
+
+
+def test_ways_to_write_freeu() -> None:
+    expected = (1.5, 1.6, 0.9, 0.2)
+    for written in ("1.5,1.6,.9,0.2", [1.5, 1.6, 0.9, 0.2], ("1.5", "1.6", "0.9", 0.2)):
+        assert GenerationRequest("", freeu=written).freeu == expected
 
 
 def test_only_what_is_set_reaches_the_sampler() -> None:
@@ -77,6 +107,10 @@ ALL_SET = {
     "s_noise": 1.003,
     "guidance_rescale": 0.7,
     "guidance_interval": (0.28, 5.42),
+    "pag_scale": 3.0,
+    "pag_layers": ("mid", "up.1"),
+    "sag_scale": 0.75,
+    "freeu": (1.5, 1.6, 0.9, 0.2),
 }
 
 
@@ -91,7 +125,7 @@ def test_they_survive_json_and_parameters() -> None:
 
 def test_pictures_that_use_none_say_nothing_of_them() -> None:
     text = to_parameters(resolved(), "model")
-    assert not any(word in text for word in ("Sigma", "Eta", "Rescale", "interval"))
+    assert not any(word in text for word in ("Sigma", "Eta", "Rescale", "interval", "PAG", "SAG", "FreeU"))
 
 
 def test_automatic1111s_words() -> None:

@@ -65,6 +65,30 @@ def sampling_options(command: Command) -> Command:
                 metavar="LOW,HIGH",
                 help="Guide between these noise levels only: the other steps cost half, another picture.",
             ),
+            click.option(
+                "--pag-scale",
+                type=float,
+                metavar="X",
+                help="Steer away from pictures without structure (perturbed-attention guidance), such as "
+                "3; a step takes half as long again.  [default: 0]",
+            ),
+            click.option(
+                "--pag-layers",
+                metavar="NAME,…",
+                help="Where structure is perturbed for it: mid, down.2, up.1, up.1.0, …  [default: mid]",
+            ),
+            click.option(
+                "--sag-scale",
+                type=float,
+                metavar="X",
+                help="Steer away from what is blurred where the network looks (self-attention guidance), "
+                "such as 0.75; a step takes half as long again.  [default: 0]",
+            ),
+            click.option(
+                "--freeu",
+                metavar="B1,B2,S1,S2",
+                help="More of the UNet's own work and less of its skips, in two blocks: 1.5,1.6,0.9,0.2.",
+            ),
         )
     ):
         command = option(command)

@@ -56,6 +56,6 @@ def _check_freeu(value: object) -> tuple[float, ...]:
     factors: object = value.split(",") if isinstance(value, str) else value
     if not isinstance(factors, Sequence) or len(factors) != 4:
         raise RequestError(
-            f"{value!r:.60} are not four factors", "Use b1,b2,s1,s2, such as 1.5,1.6,0.9,0.2.", where=where
+            f"{value!r:.60} is not four factors", "Use b1,b2,s1,s2, such as 1.5,1.6,0.9,0.2.", where=where
         )
     return tuple(check_real(as_number(factor), where, 0.0, MAX_FACTOR) for factor in factors)

@@ -18,6 +18,8 @@ FIELDS = {label: name for name, label in SIGMA_SETTINGS.items()} | {
     "Eta DDIM": "eta",
     "CFG Rescale phi": "guidance_rescale",
     "CFG Rescale φ": "guidance_rescale",
+    "PAG scale": "pag_scale",
+    "SAG scale": "sag_scale",
 }
 
 
@@ -33,6 +35,19 @@ def sampling_settings(request: ResolvedRequest) -> dict[str, str]:
         settings["CFG Rescale phi"] = short(request.guidance_rescale)
     if request.guidance_interval is not None:
         settings["Guidance interval"] = "..".join(short(end) for end in request.guidance_interval)
+    return settings | _quality_settings(request)
+
+
+def _quality_settings(request: ResolvedRequest) -> dict[str, str]:
+    """Under gesso's own names: AUTOMATIC1111 has none, and its extensions say more than is known here."""
+    settings: dict[str, str] = {}
+    if request.pag_scale > 0:
+        settings["PAG scale"] = short(request.pag_scale)
+        settings["PAG layers"] = ",".join(request.pag_layers)
+    if request.sag_scale > 0:
+        settings["SAG scale"] = short(request.sag_scale)
+    if request.freeu is not None:
+        settings["FreeU"] = ",".join(short(factor) for factor in request.freeu)
     return settings
 
 
@@ -44,6 +59,10 @@ def sampling_field(name: str, value: str) -> dict[str, Any] | None:
     """
     if name == "Guidance interval":
         return {"guidance_interval": [float(end) for end in value.split("..")]}
+    if name == "PAG layers":
+        return {"pag_layers": value.split(",")}
+    if name == "FreeU":
+        return {"freeu": [float(factor) for factor in value.split(",")]}
     if name == "Sigma tmax" and float(value) == 0:
         return {"s_tmax": None}  # AUTOMATIC1111's word for no limit
     return {FIELDS[name]: float(value)} if name in FIELDS else None

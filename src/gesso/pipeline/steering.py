@@ -36,7 +36,8 @@ def steer(
     first = unet
     if request.sag_scale > 0:
         first, attention = listening(unet)
-        self_attention = SelfAttention(asked(unet), attention, request.sag_scale)
+        around = request.tiling in ("x", "both"), request.tiling in ("y", "both")
+        self_attention = SelfAttention(asked(unet), attention, request.sag_scale, around)
     if request.pag_scale > 0:
         perturbed_attention = PerturbedAttention(
             asked(perturbed(unet, request.pag_layers)), request.pag_scale
