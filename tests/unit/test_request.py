@@ -31,6 +31,7 @@ MAY_STAY_OPEN = {
         "tiling",
     ),
     *("hires_scale", "hires_steps"),
+    *("batch_index", "discard_penultimate"),
 }
 
 

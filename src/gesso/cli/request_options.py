@@ -9,6 +9,7 @@ import click
 
 from gesso.cli.image_options import image_options
 from gesso.cli.options import prompt_options, sampling_options
+from gesso.cli.reproduction_options import reproduction_options
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -32,12 +33,6 @@ OPTIONS = (
         "--seed", "-s", type=int, metavar="S", help="Of the first picture.  [default: drawn at random]"
     ),
     click.option(
-        "--count", "-c", type=int, metavar="N", help="How many pictures, seeds S, S+1, …  [default: 1]"
-    ),
-    click.option(
-        "--batch-size", "-b", type=int, metavar="N", help="How many to draw at once.  [default: 1]"
-    ),
-    click.option(
         "--width", "-W", type=int, metavar="PIXELS", help="A multiple of 8.  [default: the model's]"
     ),
     click.option(
@@ -58,8 +53,27 @@ OPTIONS = (
 )
 
 
+COUNT_OPTIONS = (
+    click.option(
+        "--count", "-c", type=int, metavar="N", help="How many pictures, seeds S, S+1, …  [default: 1]"
+    ),
+    click.option(
+        "--batch-size", "-b", type=int, metavar="N", help="How many to draw at once.  [default: 1]"
+    ),
+)
+
+
 def request_options(command: Command) -> Command:
     """All of them; None is what the command line leaves open."""
-    for option in reversed((*OPTIONS, prompt_options, sampling_options, image_options)):
+    command = picture_options(command)
+    for option in reversed(COUNT_OPTIONS):
+        command = option(command)
+    return command
+
+
+def picture_options(command: Command) -> Command:
+    """Those of a single picture."""
+    groups = prompt_options, sampling_options, image_options, reproduction_options
+    for option in reversed((*OPTIONS, *groups)):
         command = option(command)
     return command

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from gesso.pipeline.image_rules import steps_from_picture
 from gesso.pipeline.images import from_pil
 from gesso.pipeline.request import ResolvedRequest
 from gesso.pipeline.upscalers import resolve_upscaler
@@ -27,7 +28,8 @@ def second_pass(request: ResolvedRequest, multiple: int) -> ResolvedRequest:
     width, height = (
         int(side * request.hires_scale) // multiple * multiple for side in (request.width, request.height)
     )
-    steps = request.hires_steps or request.steps
+    asked = request.hires_steps or request.steps
+    steps, _ = steps_from_picture(asked, request.hires_strength, request.image_rules, second=True)
     return replace(request, width=width, height=height, steps=steps, hires_scale=None)
 
 

@@ -27,7 +27,7 @@ def start_from_image(
     The draws come in the order of Diffusers' ``StableDiffusionImg2ImgPipeline``: first the picture's
     latents from their posterior, then the noise over them.
     """
-    latents = encode(from_pil(canvas.image), noise())
+    latents = encode(from_pil(canvas.image), noise.posterior())
     return start_from_latents(latents, plan, starting_noise())
 
 

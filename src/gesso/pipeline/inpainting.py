@@ -107,12 +107,12 @@ def start_over_mask(
     """
     image = from_pil(canvas.image)  # (1, 3, h, w)
     pixels = mask_of(canvas)  # (1, 1, h, w)
-    original = None if made_for_it and strength == 1 else encode(image, noise())
+    original = None if made_for_it and strength == 1 else encode(image, noise.posterior())
     over = starting_noise()  # (b, 4, h/8, w/8)
     x = over * plan.starting_scale
     if strength < 1 and original is not None:
         x = original + plan.sigmas[0] * over
-    posterior_noise = noise()
+    posterior_noise = noise.posterior()
     mask = shrink(pixels, image.shape[-1] // over.shape[-1]).to(over.device)
     if made_for_it:
         return Told(x, mask, encode(image * (1 - pixels), posterior_noise))

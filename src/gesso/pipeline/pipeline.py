@@ -14,19 +14,20 @@ from PIL import Image
 from torch import Tensor
 
 from gesso.config import ModelConfig
-from gesso.diffusion.by_step import ByStep
+from gesso.diffusion.by_step import ByCall, ByStep
 from gesso.diffusion.denoiser import Denoiser, Network
 from gesso.diffusion.guidance import needs_negative, pair_contexts
 from gesso.diffusion.noise import NoiseSource
-from gesso.diffusion.plan import Plan, make_plan
-from gesso.diffusion.samplers import SAMPLERS, Step
+from gesso.diffusion.plan import Plan
+from gesso.diffusion.samplers import Step
 from gesso.diffusion.schedule import NoiseSchedule
-from gesso.diffusion.spacing import SCHEDULES
 from gesso.engine.exhaustion import explain_exhaustion
 from gesso.errors import RequestError, WrongKindError
 from gesso.pipeline.canvas import make_canvas
 from gesso.pipeline.coder import check_latents, decode_latents, encode_image
+from gesso.pipeline.contexts import filled_up, repeated
 from gesso.pipeline.freeu import freed
+from gesso.pipeline.heatmaps import HeatmapRecorder
 from gesso.pipeline.hires import enlarge, second_pass
 from gesso.pipeline.image_to_image import start_from_image, start_from_latents
 from gesso.pipeline.images import to_pil
@@ -39,6 +40,7 @@ from gesso.pipeline.start import Start
 from gesso.pipeline.starting_noise import starting_noise
 from gesso.pipeline.steering import steer
 from gesso.pipeline.tiling import tiled
+from gesso.pipeline.walks import plan_walk, prompted_steps
 from gesso.text.conditioning import encode_prompts
 from gesso.text.tokenizer import Tokenizer
 from gesso.text.weighing import Text
@@ -128,25 +130,35 @@ class Pipeline:
         return self.finish(last_step(self.stream(request)).latents, request)
 
     @torch.inference_mode()
-    def stream(self, request: GenerationRequest) -> Iterator[Step]:
-        """Yield each denoising step of one batch; the last one carries the finished latents."""
+    def stream(
+        self, request: GenerationRequest, *, heatmaps: HeatmapRecorder | None = None
+    ) -> Iterator[Step]:
+        """Yield each denoising step of one batch; the last one carries the finished latents.
+
+        Args:
+            heatmaps: records where each word of the prompt was looked up.
+        """
         request = request.resolve(self.config)
         self.check(request)
         with explain_exhaustion(f"{request.count} × {request.width}×{request.height} pixels", SMALLER):
             self.before_use()
-            latents = yield from self._walk(request, request.walked_steps, self.start)
+            latents = yield from self._walk(request, request.walked_steps, self.start, heatmaps)
             if request.hires_scale is not None:
-                yield from self._second_pass(request, latents)
+                yield from self._second_pass(request, latents, heatmaps)
 
     def _walk(
-        self, request: ResolvedRequest, steps: int, begin: Begin, before: int = 0
+        self,
+        request: ResolvedRequest,
+        steps: int,
+        begin: Begin,
+        heatmaps: HeatmapRecorder | None,
+        before: int = 0,
     ) -> Generator[Step, None, Tensor]:
         """The last so many steps of a walk, after so many of the pass before; returns finished latents."""
-        plan = make_plan(
-            SAMPLERS[request.sampler], SCHEDULES[request.schedule], self.noise_schedule, request.steps
-        ).last(steps)
+        plan = plan_walk(request, self.noise_schedule, steps)
         prompts = read_prompts(request)
-        contexts = self.encode_prompts(request, prompts, steps, before)  # each (2b, 77·c, 768)
+        prompted = prompted_steps(request, steps, before)
+        contexts = self.encode_prompts(request, prompts, prompted, before)  # each (2b, 77·c, 768)
         noise = self.noise_source(request)
         start = begin(request, plan, noise)  # start.x (b, 4, h/8, w/8)
         network = freed(tiled(self.unet, request.tiling), request.freeu)
@@ -154,7 +166,12 @@ class Pipeline:
         def read(network: Network) -> Denoiser:
             return start.tell(replace(self.denoiser, network=network)).rounded(plan.rounding)
 
-        guided = ByStep.of(steer(request, network, prompts.weights, read), contexts)
+        bind = steer(request, network, prompts.weights, read, heatmaps and heatmaps.watch)
+        if heatmaps is not None:
+            said = prompts.prompt.over(prompted, before)
+            bind, contexts = heatmaps.join(bind, contexts, said, request, self.tokenizer, self.config)
+        in_turn = ByStep if request.prompt_timing == "steps" else ByCall
+        guided = in_turn.of(bind, contexts)
         latents = start.x
         walk = plan.sampler.function(
             start.keep(guided), start.x, plan.sigmas, noise, **sampler_options(request)
@@ -164,19 +181,21 @@ class Pipeline:
             yield step
         return latents
 
-    def _second_pass(self, request: ResolvedRequest, latents: Tensor) -> Iterator[Step]:
+    def _second_pass(
+        self, request: ResolvedRequest, latents: Tensor, heatmaps: HeatmapRecorder | None
+    ) -> Iterator[Step]:
         """Draw over an enlarged picture."""
         larger = second_pass(request, self.config.autoencoder.downscale)
         decode = partial(self.decode, tiling=request.tiling)
 
         def begin(request: ResolvedRequest, plan: Plan, noise: NoiseSource) -> Start:
             def encode(image: Tensor) -> Tensor:
-                return self.encode(image, noise(), request.tiling)
+                return self.encode(image, noise.posterior(), request.tiling)
 
             enlarged = enlarge(latents, request, self.latent_size(request), decode, encode)
             return start_from_latents(enlarged, plan, starting_noise(request, noise, self.noise_source))
 
-        yield from self._walk(larger, request.second_steps, begin, before=request.walked_steps)
+        yield from self._walk(larger, request.second_steps, begin, heatmaps, before=request.walked_steps)
 
     def start(self, request: ResolvedRequest, plan: Plan, noise: NoiseSource) -> Start:
         """Where the walk of a batch begins: at noise, at a picture, or at a picture with a mask."""
@@ -196,7 +215,7 @@ class Pipeline:
     def encode_prompts(
         self, request: ResolvedRequest, prompts: Prompts, steps: int, before: int = 0
     ) -> Iterator[Tensor]:
-        """The contexts of a batch, as `guide` reads them, of each step of a walk.
+        """The contexts of a batch, as `guide` reads them, of each step of a walk, or each call.
 
         Args:
             prompts: those of the request, of which k are drawn together.
@@ -204,28 +223,28 @@ class Pipeline:
             before: steps of the pass before it.
 
         Returns:
-            One a step, ((1 + k)·b, 77·c, 768), or (b, 77·c, 768) where the negative one is not needed: the
-            same tensor at all steps that say the same. Nothing but the iterator holds on to them.
+            One a step or call, ((1 + k)·b, 77·c, 768), or (b, 77·c, 768) where the negative one is not
+            needed: the same tensor at all that say the same. Nothing but the iterator holds on to them.
         """
         guided = needs_negative(request.guidance_scale, prompts.weights)
         said = (prompts if guided else prompts.prompt).over(steps, before)
-        texts = list(dict.fromkeys(text for together in said for text in together))
-        if not texts:
+        if not said:
             return iter(())
-        encoded = encode_prompts(
+        encode = partial(
+            encode_prompts,
             self.text_encoder,
             self.tokenizer,
-            texts,
             max_length=self.config.text_encoder.max_length,
             clip_skip=request.clip_skip,
             device=self.device,
             emphasis=request.emphasis,
             comma_backtrack=request.comma_backtrack,
         )
-        rows = dict(zip(texts, encoded.split(1), strict=True))  # (1, 77·c, 768) each
+        chunk = self.config.text_encoder.max_length
+        rows = filled_up(said, encode) if request.pad_prompts else repeated(said, encode, chunk)
         contexts: dict[tuple[Text, ...], Tensor] = {}
-        for together in dict.fromkeys(said):
-            *positive, last = (rows[text].expand(request.count, -1, -1) for text in together)
+        for together, each in rows.items():  # (1, 77·c, 768) each
+            *positive, last = (row.expand(request.count, -1, -1) for row in each)
             contexts[together] = pair_contexts(torch.cat(positive), last) if guided else last
         return iter([contexts[together] for together in said])
 
@@ -234,7 +253,15 @@ class Pipeline:
         width, height = self.latent_size(request)
         shape = (self.config.autoencoder.latent_channels, height, width)
         seeds = [request.seed_of(index) for index in range(request.count)]
-        return NoiseSource(seeds, shape, device=self.device)
+        return NoiseSource(
+            seeds,
+            shape,
+            device=self.device,
+            source=request.noise_source,
+            eta_seed_delta=request.eta_seed_delta,
+            batch_index=request.batch_index,
+            draws_posterior=request.image_rules == "diffusers",
+        )
 
     def latent_size(self, request: ResolvedRequest) -> tuple[int, int]:
         """Width and height of a request's latents."""

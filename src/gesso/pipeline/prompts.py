@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from gesso.diffusion.samplers import SAMPLERS
 from gesso.errors import PromptError, RequestError
 from gesso.pipeline.fields import check_name
 from gesso.text.emphasis import EMPHASES
@@ -29,9 +30,13 @@ class Prompts:
         return self.prompt.weights
 
     def over(self, steps: int, before: int = 0) -> list[tuple[Text, ...]]:
-        """At each step the texts that AND joins, and then the negative one (see `Prompt.over`)."""
+        """The texts that AND joins, and then the negative one, at each step or call (see `Prompt.over`)."""
         positive, negative = (each.over(steps, before) for each in (self.prompt, self.negative_prompt))
         return [(*texts, *others) for texts, others in zip(positive, negative, strict=True)]
+
+    def positive(self, steps: int, before: int = 0) -> list[tuple[Text, ...]]:
+        """What the prompt says at each step, or at the step's first call of the network."""
+        return self.prompt.over(steps, before)[:: self.prompt.calls or 1]
 
 
 def read_prompts(request: GenerationRequest) -> Prompts:
@@ -41,13 +46,15 @@ def read_prompts(request: GenerationRequest) -> Prompts:
         PromptError: one cannot be; ``where`` says which.
     """
     if EMPHASES[request.emphasis].is_literal:
-        return Prompts(
-            literal_prompt(request.prompt), literal_prompt(request.negative_prompt, where="negative_prompt")
-        )
-    return Prompts(
-        parse_prompt(request.prompt),
-        parse_prompt(request.negative_prompt, where="negative_prompt", negative=True),
-    )
+        prompt = literal_prompt(request.prompt)
+        negative_prompt = literal_prompt(request.negative_prompt, where="negative_prompt")
+    else:
+        prompt = parse_prompt(request.prompt)
+        negative_prompt = parse_prompt(request.negative_prompt, where="negative_prompt", negative=True)
+    if request.prompt_timing == "calls":
+        calls = SAMPLERS[request.sampler].calls
+        return Prompts(replace(prompt, calls=calls), replace(negative_prompt, calls=calls))
+    return Prompts(prompt, negative_prompt)
 
 
 def check_prompts(request: GenerationRequest) -> None:

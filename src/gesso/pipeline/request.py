@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
-from difflib import get_close_matches
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,10 +12,13 @@ from gesso.config import ModelConfig
 from gesso.diffusion.names import resolve_sampler, resolve_schedule
 from gesso.diffusion.samplers import SAMPLERS
 from gesso.errors import RequestError
-from gesso.pipeline.fields import check_name, check_real, check_side, check_whole
+from gesso.pipeline.fields import check_name, check_real, check_side, check_whole, unknown_field
+from gesso.pipeline.image_rules import steps_from_picture
+from gesso.pipeline.profiles import find_profile
 from gesso.pipeline.prompts import check_prompts, refuse_loras
+from gesso.pipeline.reproduction_fields import check_reproduction
 from gesso.pipeline.sampling_fields import check_sampling
-from gesso.pipeline.task_fields import check_tasks, resolve_tasks, walked_steps
+from gesso.pipeline.task_fields import check_tasks, resolve_tasks
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -85,6 +87,22 @@ class GenerationRequest:
             does: brackets are text.
         comma_backtrack: of a prompt of more than 75 tokens, how many go together into the next chunk where
             a comma is before them, 0…75. AUTOMATIC1111 has 20.
+        noise_source: what draws the noise: "cpu" (PyTorch's generator there), "cuda" (the one it has on
+            NVIDIA GPUs, computed on the CPU), or "cpu_then_cuda" (the start from the one, the steps from
+            the other, which begins with the same seed).
+        eta_seed_delta: if not 0, the noise that steps add is drawn from the seed + this.
+        batch_index: all pictures are of the first one's seed, and drawn as one tensor, of which the first
+            is in this place, 0…4095. None is a seed a picture.
+        sigma_rules: whose customs the noise levels follow: "diffusers", "a1111", "forge" or "comfy"
+            (`gesso.diffusion.rules.SIGMA_RULES`).
+        discard_penultimate: whether to space one noise level more and leave the last but one out. None is
+            as the rules have it for the sampler.
+        image_rules: whose customs a walk from a picture follows: how many steps it has
+            (`gesso.pipeline.image_rules`), and whether the picture's latents are drawn from their
+            posterior ("diffusers") or its mean ("a1111", "comfy").
+        prompt_timing: what ``[from:to:when]`` and ``[a|b]`` count: "steps", or "calls" of the network from
+            0, so that they change one later (`gesso.text.prompt`).
+        pad_prompts: whether prompt and negative prompt are filled up with empty chunks to one length.
         deep_cache: compute the deep layers of the UNet at every N-th call only, 1 (every one) … 20: faster,
             and another picture (`gesso.engine.deep_cache`).
         image: a picture to start from: a file's path, its bytes, or a PIL image. None draws from text.
@@ -141,6 +159,14 @@ class GenerationRequest:
     clip_skip: int = 1
     emphasis: str = "a1111"
     comma_backtrack: int = 0
+    noise_source: str = "cpu"
+    eta_seed_delta: int = 0
+    batch_index: int | None = None
+    sigma_rules: str = "diffusers"
+    discard_penultimate: bool | None = None
+    image_rules: str = "diffusers"
+    prompt_timing: str = "steps"
+    pad_prompts: bool = True
     deep_cache: int = 1
     image: GivenPicture = None
     strength: float | None = None
@@ -166,7 +192,6 @@ class GenerationRequest:
         self._set("clip_skip", check_whole(self.clip_skip, "clip_skip", 1, MAX_CLIP_SKIP))
         self._set("comma_backtrack", check_whole(self.comma_backtrack, "comma_backtrack", 0, MAX_BACKTRACK))
         self._set("deep_cache", check_whole(self.deep_cache, "deep_cache", 1, MAX_DEEP_CACHE))
-        check_prompts(self)
         if self.guidance_scale is not None:
             scale = check_real(self.guidance_scale, "guidance_scale", 0.0, MAX_GUIDANCE_SCALE)
             self._set("guidance_scale", scale)
@@ -175,8 +200,9 @@ class GenerationRequest:
                 self._set(side, check_side(getattr(self, side), side, 8, MAX_SIDE))
         self._check_seed()
         self._check_sampler()
-        for name, value in check_tasks(self).items():
+        for name, value in {**check_reproduction(self), **check_tasks(self)}.items():
             self._set(name, value)
+        check_prompts(self)
 
     def _check_seed(self) -> None:
         if self.seed is None:
@@ -222,8 +248,8 @@ class GenerationRequest:
 
     @property
     def seed_stride(self) -> int:
-        """How far the seeds of one picture and the next are apart: variations have one in common."""
-        return 1 if self.variation_strength == 0 else 0
+        """How far the seeds of one picture and the next are apart: variations and batches share one."""
+        return 1 if self.variation_strength == 0 and self.batch_index is None else 0
 
     def to_json(self) -> dict[str, Any]:
         """The request as JSON values, with the version of its format."""
@@ -239,8 +265,12 @@ class GenerationRequest:
     def from_json(cls, value: object) -> Self:
         """The request that ``to_json`` wrote; fields left out have their defaults.
 
+        A field ``like``, which no request keeps, names the program whose profile fills in what is left out
+        (`gesso.pipeline.profiles`).
+
         Raises:
-            RequestError: it is not an object, of a later version, or has an unknown field.
+            RequestError: it is not an object, of a later version, or has an unknown field; or the program
+                is unknown.
         """
         if not isinstance(value, Mapping):
             raise RequestError(f"a request is a JSON object, not {type(value).__name__}")
@@ -252,10 +282,13 @@ class GenerationRequest:
                 "Update gesso.",
                 where="version",
             )
+        program = given.pop("like", None)
+        if program is not None:
+            given = find_profile(program).fill(given)
         names = [entry.name for entry in fields(cls)]
         for name in given:
             if name not in names:
-                raise _unknown_field(name, names)
+                raise unknown_field(name, names)
         if "prompt" not in given:
             raise RequestError("it is missing", "Every request has one; it may be empty.", where="prompt")
         return cls(**given)
@@ -277,15 +310,27 @@ class ResolvedRequest(GenerationRequest):
 
     @property
     def walked_steps(self) -> int:
-        """Steps of the (first) walk: those of ``steps`` that ``strength`` leaves."""
-        return walked_steps(self.steps, 1.0 if self.strength is None else self.strength)
+        """Steps of the (first) walk: those of ``planned_steps`` that ``strength`` leaves."""
+        return self._first_steps[1]
+
+    @property
+    def planned_steps(self) -> int:
+        """Steps that the (first) walk is planned over, of which the last are walked."""
+        return self._first_steps[0]
+
+    @property
+    def _first_steps(self) -> tuple[int, int]:
+        if self.strength is None:
+            return self.steps, self.steps
+        return steps_from_picture(self.steps, self.strength, self.image_rules)
 
     @property
     def second_steps(self) -> int:
         """Steps of the second walk, if there is one."""
         if self.hires_scale is None:
             return 0
-        return walked_steps(self.hires_steps or self.steps, self.hires_strength)
+        steps = self.hires_steps or self.steps
+        return steps_from_picture(steps, self.hires_strength, self.image_rules, second=True)[1]
 
     def seed_of(self, index: int) -> int:
         """The seed of picture ``index``, 0…count−1."""
@@ -297,7 +342,8 @@ class ResolvedRequest(GenerationRequest):
 
     def _part(self, start: int, **changes: Any) -> ResolvedRequest:
         varied = None if self.variation_seed is None else self.variation_seed + start
-        return replace(self, seed=self.seed_of(start), variation_seed=varied, **changes)
+        place = None if self.batch_index is None else self.batch_index + start
+        return replace(self, seed=self.seed_of(start), variation_seed=varied, batch_index=place, **changes)
 
     def batches(self) -> Iterator[ResolvedRequest]:
         """Requests of ``batch_size`` pictures and fewer, which together draw the same pictures."""
@@ -310,9 +356,3 @@ def _as_json(value: Any) -> Any:
     if hasattr(value, "to_json"):
         return value.to_json()
     return list(value) if isinstance(value, tuple) else value
-
-
-def _unknown_field(name: str, names: list[str]) -> RequestError:
-    nearest = get_close_matches(name, names, n=1)
-    advice = f"Did you mean {nearest[0]}?" if nearest else f"The fields are {', '.join(names)}."
-    return RequestError("a request has no such field", advice, where=name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gesso.config import ModelConfig
 from gesso.errors import RequestError
 from gesso.pipeline.fields import check_name, check_real, check_side, check_whole
+from gesso.pipeline.image_rules import steps_from_picture
 from gesso.pipeline.margins import Margins
 from gesso.pipeline.upscalers import resolve_upscaler
 
@@ -62,13 +63,6 @@ def resolve_tasks(request: GenerationRequest, config: ModelConfig) -> dict[str, 
     if request.variation_strength > 0 and request.variation_seed is None:
         decided["variation_seed"] = secrets.randbelow(2**32 - request.count)
     return decided
-
-
-def walked_steps(steps: int, strength: float) -> int:
-    """How many of the last steps a walk takes that starts from a picture: none where it asks for less than
-    one. As Diffusers counts them.
-    """
-    return min(int(steps * strength), steps)
 
 
 def _size(request: GenerationRequest, config: ModelConfig) -> tuple[int, int]:
@@ -149,7 +143,7 @@ def _check_strength(request: GenerationRequest) -> float | None:
     if request.strength is None:
         return None
     strength = _share(request.strength, "strength")
-    _at_least_one_step(request.steps, strength, "strength")
+    _at_least_one_step(request, request.steps, strength, "strength")
     return strength
 
 
@@ -160,8 +154,8 @@ def _share(value: object, where: str) -> float:
     return share
 
 
-def _at_least_one_step(steps: int, strength: float, where: str) -> None:
-    if walked_steps(steps, strength) == 0:
+def _at_least_one_step(request: GenerationRequest, steps: int, strength: float, where: str) -> None:
+    if steps_from_picture(steps, strength, request.image_rules)[1] == 0:
         raise RequestError(
             f"{strength:g} of {steps} steps is less than one", "Use more of either.", where=where
         )
@@ -212,7 +206,8 @@ def _check_hires(request: GenerationRequest) -> dict[str, Any]:
             "With an image, give the size as width and height.",
             where="hires_scale",
         )
-    _at_least_one_step(request.hires_steps or request.steps, kept["hires_strength"], "hires_strength")
+    steps = request.hires_steps or request.steps
+    _at_least_one_step(request, steps, kept["hires_strength"], "hires_strength")
     return kept
 
 

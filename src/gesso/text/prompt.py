@@ -68,11 +68,13 @@ class Prompt:
         composed: the prompts that AND joins, at least one.
         loras: in the order in which they are named.
         where: the request field it came from, for errors.
+        calls: of the network a step, where choices are made by them (see `over`); 0 is by steps.
     """
 
     composed: tuple[Composed, ...]
     loras: tuple[Lora, ...] = ()
     where: str = "prompt"
+    calls: int = 0
 
     @property
     def weights(self) -> tuple[float, ...]:
@@ -89,14 +91,20 @@ class Prompt:
         return tuple(weigh(said(each.words, at), self.where) for each in self.composed)
 
     def over(self, steps: int, before: int = 0) -> list[tuple[Text, ...]]:
-        """What `at` says at each step; what stays the same is the same object."""
+        """What `at` says at each step; what stays the same is the same object.
+
+        Or at each call of the network, of which there are ``calls`` a step: they are counted from 0 where
+        steps are from 1, so that all but the first choice is made one call later, as AUTOMATIC1111 does it.
+        """
         known: dict[tuple[int, ...], tuple[Text, ...]] = {}
         texts: list[tuple[Text, ...]] = []
         choices = [choice for each in self.composed for choice in choices_in(each.words)]
-        for step in range(1, steps + 1):
-            picked = tuple(id(choice.pick(At(step, steps, before))) for choice in choices)
+        times = self.calls or 1
+        for place in range(steps * times):
+            at = At(max(place, 1) if self.calls else place + 1, steps * times, before * times)
+            picked = tuple(id(choice.pick(at)) for choice in choices)
             if picked not in known:
-                known[picked] = self.at(step, steps, before)
+                known[picked] = self.at(at.step, at.steps, at.before)
             texts.append(known[picked])
         return texts
 

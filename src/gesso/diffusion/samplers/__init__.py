@@ -55,6 +55,7 @@ class Sampler:
         default_schedule: name of the schedule it walks along unless told otherwise.
         order: of its steps: halving them divides their error by 2 to this power, and once more. Methods
             that remember start, and may end, with lower ones.
+        calls: of the network a step, but for the last.
         kind: what noise it adds unless told otherwise: none ("deterministic"), fresh noise that is drawn
             anew each time ("ancestral"), or that of one Brownian motion ("SDE").
         options: which of `OPTIONS` its function has as keywords.
@@ -72,6 +73,7 @@ class Sampler:
     function: Callable[..., Iterator[Step]]
     default_schedule: str = "uniform"
     order: int = 1
+    calls: int = 1
     kind: Literal["deterministic", "ancestral", "SDE"] = "deterministic"
     options: frozenset[str] = frozenset()
     whole_timesteps: bool = False
@@ -133,6 +135,7 @@ SAMPLERS: dict[str, Sampler] = {
             paper="Karras et al. 2022",
             function=sample_heun,
             order=2,
+            calls=2,
             options=CHURN,
         ),
         Sampler(
@@ -149,6 +152,7 @@ SAMPLERS: dict[str, Sampler] = {
             function=sample_dpm_2,
             default_schedule="karras",
             order=2,
+            calls=2,
             options=CHURN,
         ),
         Sampler(
@@ -158,6 +162,7 @@ SAMPLERS: dict[str, Sampler] = {
             function=sample_dpm_2_ancestral,
             default_schedule="karras",
             order=2,
+            calls=2,
             kind="ancestral",
             options=ANCESTRAL,
         ),
@@ -168,6 +173,7 @@ SAMPLERS: dict[str, Sampler] = {
             function=sample_dpmpp_2s_ancestral,
             default_schedule="karras",
             order=2,
+            calls=2,
             kind="ancestral",
             options=ANCESTRAL,
         ),
@@ -178,6 +184,7 @@ SAMPLERS: dict[str, Sampler] = {
             function=sample_dpmpp_sde,
             default_schedule="karras",
             order=2,
+            calls=2,
             kind="SDE",
             options=ANCESTRAL,
         ),
@@ -269,6 +276,7 @@ SAMPLERS: dict[str, Sampler] = {
             function=sample_restart,
             default_schedule="karras",
             order=2,
+            calls=2,
             kind="ancestral",
             options=frozenset({"s_noise"}),
         ),
