@@ -25,7 +25,7 @@ from gesso.config import AutoencoderConfig, TextEncoderConfig, UNetConfig
 from gesso.engine import engine
 from gesso.engine.cached_context import CachedCrossAttention
 from gesso.engine.cpu import attention as attention_kernel
-from gesso.engine.cpu import geglu, group_norm, heap, winograd
+from gesso.engine.cpu import group_norm, heap, products, winograd
 from gesso.engine.cpu.packed_conv import PACKS, PackedConv2d
 from gesso.engine.engine import choose_engine, optimise, refresh, switch_off
 from gesso.engine.optimisations import OPTIMISATIONS
@@ -70,7 +70,7 @@ WITNESSES: dict[str, tuple[Any, str]] = {
     "winograd": (winograd, "conv3x3"),
     "packed-weights": (PackedConv2d, "packed_weight"),
     "fused-resnet": (group_norm, "group_norm_silu"),
-    "fused-geglu": (geglu, "gate"),
+    "tiled-products": (products, "linear"),
     "cached-context": (CachedCrossAttention, "keys_and_values"),
     "tiled-attention": (attention_kernel, "attend"),
 }
@@ -361,8 +361,8 @@ def test_two_threads_draw_at_once() -> None:
 def test_kernels_leave_torch_its_threads() -> None:
     """In a process of its own: Numba starts its threads once."""
     script = (
-        "import torch; torch.set_num_threads(1); from gesso.engine.cpu.geglu import gate; "
-        "gate(torch.ones(2, 8)); print(torch.get_num_threads())"
+        "import torch; torch.set_num_threads(1); from gesso.engine.cpu.products import linear; "
+        "linear(torch.ones(2, 8), torch.ones(32, 8)); print(torch.get_num_threads())"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "1\n"
@@ -560,9 +560,9 @@ def test_engines_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     unet, cpu = made(UNet, UNET), torch.device("cpu")
     assert choose_engine("plain", unet, cpu, torch.float32) == []
     assert choose_engine("auto", unet, cpu, torch.float32) == [], "small models stay plain"
-    assert choose_engine(" winograd , fused-geglu,", unet, cpu, torch.float32) == [
+    assert choose_engine(" winograd , tiled-products,", unet, cpu, torch.float32) == [
         "winograd",
-        "fused-geglu",
+        "tiled-products",
     ]
     monkeypatch.setattr(engine, "SMALLEST_MODEL", 0)
     assert choose_engine("auto", unet, cpu, torch.float32) == ALL

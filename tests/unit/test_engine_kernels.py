@@ -11,16 +11,13 @@ import torch
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, gelu, group_norm, interpolate, silu
+from torch.nn.functional import conv2d, group_norm, interpolate, silu
 
 from gesso.engine.cpu import winograd
-from gesso.engine.cpu.fused_geglu import FusedGEGLU
 from gesso.engine.cpu.fused_resnet import FusedResnetBlock, FusedUpsample
-from gesso.engine.cpu.geglu import gate
 from gesso.engine.cpu.group_norm import group_norm_silu
 from gesso.engine.cpu.packed_conv import PACKS, PackedConv2d
 from gesso.engine.cpu.winograd_conv import WinogradConv2d, suits
-from gesso.models.attention import GEGLU
 from gesso.models.resnet import ResnetBlock, Upsample
 
 ROUNDING = 2e-6
@@ -155,37 +152,6 @@ def test_silu_over_its_whole_range() -> None:
     y = group_norm_silu(torch.zeros(1, len(bias), 2, 2), 1, torch.ones(len(bias)), bias, 1e-5)
     torch.testing.assert_close(y[0, :, 1, 1].double(), silu(bias.double()), rtol=1e-6, atol=2e-8)
     assert not y[0, bias > -80].eq(0).logical_and(bias[bias > -80, None, None] != 0).any()
-
-
-# The gate of a GEGLU
-
-
-@few
-@given(
-    rows=st.lists(st.integers(1, 20), min_size=1, max_size=3),
-    hidden=channels,
-    spread=st.sampled_from([0.1, 1, 30]),
-)
-def test_gate(rows: list[int], hidden: int, spread: float) -> None:
-    x = normal(*rows, 2 * hidden) * spread
-    value, gates = x.double().chunk(2, dim=-1)
-    torch.testing.assert_close(gate(x), (value * gelu(gates)).float(), rtol=2e-6, atol=1e-6 * spread**2)
-
-
-def test_gate_of_a_turned_tensor() -> None:
-    x = normal(6, 5, 4).transpose(0, 1)
-    value, gates = x.chunk(2, dim=-1)
-    torch.testing.assert_close(gate(x), value * gelu(gates), rtol=2e-6, atol=1e-6)
-
-
-def test_extreme_gates() -> None:
-    inf, nan = float("inf"), float("nan")
-    gates = torch.tensor([-1e30, -200, -88, 0, 88, 200, 1e30, 3e38, inf, -inf, nan])
-    y = gate(torch.stack([torch.ones_like(gates), gates], dim=-1))[:, 0]
-    torch.testing.assert_close(y, gelu(gates), equal_nan=True)
-    assert gate(torch.tensor([[inf, 1.0]])).isinf().all()
-    assert gate(torch.tensor([[nan, -1e30]])).isnan().all()
-    assert gate(torch.zeros(0, 8)).shape == (0, 4)
 
 
 # The modules that use them
@@ -357,16 +323,6 @@ def test_resnet_block(time_dim: int | None, out_channels: int, conv_class: type[
     assert torch.equal(x, kept), "the input was written to"
 
 
-def test_geglu() -> None:
-    geglu = GEGLU(24, 40).requires_grad_(False)
-    x = normal(2, 9, 24)
-    plain = geglu(x)
-    geglu.__class__ = FusedGEGLU
-    torch.testing.assert_close(geglu(x), plain, rtol=2e-6, atol=1e-6)
-    geglu.double()
-    assert torch.equal(geglu(x.double()), GEGLU.forward(geglu, x.double()))
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -385,6 +341,6 @@ def test_geglu() -> None:
     ids=str,
 )
 def test_convolutions_that_winograd_does_not_compute(options: dict[str, Any]) -> None:
-    usual = {"in_channels": 32, "out_channels": 32, "kernel_size": 3, "padding": 1}
+    usual: dict[str, Any] = {"in_channels": 32, "out_channels": 32, "kernel_size": 3, "padding": 1}
     assert suits(nn.Conv2d(**usual))
     assert not suits(nn.Conv2d(**{**usual, **options}))

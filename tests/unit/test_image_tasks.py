@@ -25,7 +25,7 @@ from gesso.pipeline.tiling import tiled
 
 PROMPT = "a red house"
 SIDE = 32
-ENGINE = "channels-last,winograd,packed-weights,fused-resnet,fused-geglu,shared-prefix,cached-context"
+ENGINE = "channels-last,winograd,packed-weights,fused-resnet,tiled-products,shared-prefix,cached-context"
 
 
 @pytest.fixture(scope="module")

@@ -157,7 +157,7 @@ def half_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return folder
 
 
-@pytest.mark.parametrize("engine", ["auto", "channels-last,fused-geglu,shared-prefix,cached-context"])
+@pytest.mark.parametrize("engine", ["auto", "channels-last,tiled-products,shared-prefix,cached-context"])
 @pytest.mark.parametrize("model", ["tiny_model", "half_model"])
 def test_low_memory_draws_the_same_picture(model: str, engine: str, request: pytest.FixtureRequest) -> None:
     source: Path = request.getfixturevalue(model)

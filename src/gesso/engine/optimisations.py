@@ -87,11 +87,21 @@ def _fused_resnet() -> Swaps:
     return {ResnetBlock: fused_resnet.FusedResnetBlock, Upsample: fused_resnet.FusedUpsample}
 
 
-def _fused_geglu() -> Swaps:
-    from gesso.engine.cpu.fused_geglu import FusedGEGLU
+def _tiled_products() -> Swaps:
+    from gesso.engine.cpu import tiled_linear
     from gesso.models.attention import GEGLU
 
-    return {GEGLU: FusedGEGLU}
+    return {
+        nn.Linear: tiled_linear.TiledLinear,
+        nn.Conv2d: tiled_linear.TiledPointwiseConv2d,
+        GEGLU: tiled_linear.TiledGEGLU,
+    }
+
+
+def _suits_products(module: nn.Module) -> bool:
+    from gesso.engine.cpu.tiled_linear import suits
+
+    return suits(module)
 
 
 def _shared_prefix() -> Swaps:
@@ -208,9 +218,10 @@ OPTIMISATIONS = {
             needs="numba",
         ),
         Optimisation(
-            "fused-geglu",
-            "the gates of feed-forward layers in one pass",
-            swaps=_fused_geglu,
+            "tiled-products",
+            "linear layers in tiles that stay in the processor's registers and caches, gates on the way",
+            swaps=_tiled_products,
+            suits=_suits_products,
             needs="numba",
         ),
         Optimisation(
