@@ -14,6 +14,7 @@ import torch
 from numba import prange
 from torch import Tensor
 
+from gesso.engine.cpu.heap import use_huge_pages
 from gesso.engine.cpu.jit import inline, kernel, pixels, use_torch_threads
 
 FILTER_TRANSFORMS = {  # G, by the side of the output tile
@@ -37,7 +38,7 @@ def transform_weight(weight: Tensor, tile: int) -> Tensor:
     use_torch_threads()
     g = np.asarray(FILTER_TRANSFORMS[tile], np.float32)
     out_channels, in_channels = weight.shape[:2]
-    transformed = torch.empty((tile + 2) ** 2, in_channels, out_channels)
+    transformed = use_huge_pages(torch.empty((tile + 2) ** 2, in_channels, out_channels))
     # one row a product: what it takes of each of the nine values of a filter
     _transform_filters(weight.contiguous().flatten(2).numpy(), np.kron(g, g), transformed.numpy())
     return transformed
