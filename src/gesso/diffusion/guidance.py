@@ -26,6 +26,11 @@ def pair_contexts(context: Tensor, negative_context: Tensor) -> Tensor:
     return torch.cat([negative_context, context])
 
 
+def positive_rows(batch: Tensor, count: int) -> Tensor:
+    """Of what the network is asked about a batch, the ``count`` = k·b rows of the prompts, in that order."""
+    return batch[-count:]
+
+
 @dataclass(frozen=True, eq=False)
 class PerturbedAttention:
     """What perturbed-attention guidance takes (Ahn et al. 2024, "Self-Rectifying Diffusion Sampling with

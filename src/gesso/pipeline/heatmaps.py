@@ -14,25 +14,31 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from gesso.config import ModelConfig
 from gesso.diffusion.guidance import positive_rows
-from gesso.diffusion.samplers import Step
-from gesso.engine.watched import Watch, attention_on
+from gesso.diffusion.samplers import Denoise
+from gesso.engine.watched import attention_on
 from gesso.errors import RequestError
 from gesso.models.attention import CrossAttention
+from gesso.pipeline.request import ResolvedRequest
+from gesso.text.chunks import split_chunks
+from gesso.text.tokenizer import Tokenizer
 from gesso.text.weighing import Text
-from gesso.text.words import Word
+from gesso.text.words import Word, words_of
 
 MAX_WORDS = 300
 """A sheet of more would be larger than a poster."""
 
 Size = tuple[int, int]
 """Height and width."""
+
+Bind = Callable[[Tensor], Denoise]
+"""A context -> the function that samplers walk with."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,46 +66,71 @@ class HeatmapRecorder:
 
     def __init__(self) -> None:
         self._tallies: dict[tuple[int, Text], Tally] = {}
-        self._by_step: list[list[Tally]] = []
-        self._step = 0
+        self._said: list[Tally] = []
         self._sizes: list[Size] = []
 
-    def begin(
+    def join(
         self,
+        bind: Bind,
+        contexts: Iterable[Tensor],
         said: Sequence[tuple[Text, ...]],
-        words_of: Callable[[Text], list[Word]],
-        pictures: int,
-        size: Size,
-    ) -> Watch:
-        """Get ready for a walk; what is returned is to be told of the cross-attentions.
+        request: ResolvedRequest,
+        tokenizer: Tokenizer,
+        config: ModelConfig,
+    ) -> tuple[Bind, Iterator[Tensor]]:
+        """Go along on a walk: the same functions and contexts, but what is bound knows what is said.
 
         Args:
-            said: at each step, what each of the prompts that AND joins says.
-            words_of: their words.
-            pictures: of the batch.
-            size: of the latents.
+            bind: makes the function that is walked with from a context; the network that it asks is watched
+                by `watch`.
+            contexts: one a step, or one a call.
+            said: likewise, what each of the prompts that AND joins says.
 
         Raises:
             RequestError: there are more than ``MAX_WORDS`` words.
         """
-        for part, text in dict.fromkeys(chain.from_iterable(map(enumerate, said))):
-            if (part, text) not in self._tallies:
-                self._tallies[part, text] = Tally(words_of(text), pictures)
-        self._by_step = [[self._tallies[each] for each in enumerate(texts)] for texts in said]
-        self._step, self._sizes = 0, list(halved(size))
+        downscale = config.autoencoder.downscale
+        self._sizes = list(halved((request.height // downscale, request.width // downscale)))
+        length, backtrack = config.text_encoder.max_length, request.comma_backtrack
+        for part, texts in enumerate(zip(*said, strict=True)):
+            texts = dict.fromkeys(texts)
+            chunks = (split_chunks(tokenizer, text, length, comma_backtrack=backtrack) for text in texts)
+            period = None if request.pad_prompts else length * max(map(len, chunks))
+            for text in texts:
+                words = words_of(tokenizer, text, length, comma_backtrack=backtrack)
+                self._tallies.setdefault((part, text), Tally(words, request.count, period))
         if (count := len(self._sayings())) > MAX_WORDS:
             raise RequestError(
                 f"heatmaps of {count:,} words are more than {MAX_WORDS}",
                 "Shorten the prompt, or draw without them.",
                 where="prompt",
             )
-        return self._watch
+        tallies: dict[int, list[Tally]] = {}
 
-    def follow(self, steps: Iterable[Step]) -> Iterator[Step]:
-        """The same steps; each one done brings what is said at the next."""
-        for step in steps:
-            self._step = min(self._step + 1, len(self._by_step) - 1)
-            yield step
+        def noted() -> Iterator[Tensor]:
+            for context, texts in zip(contexts, said, strict=True):
+                tallies[id(context)] = [self._tallies[each] for each in enumerate(texts)]
+                yield context
+
+        def bound(context: Tensor) -> Denoise:
+            return self._saying(tallies[id(context)], bind(context))
+
+        return bound, noted()
+
+    def _saying(self, tallies: list[Tally], denoise: Denoise) -> Denoise:
+        def denoise_meanwhile(x: Tensor, sigma: Tensor) -> Tensor:
+            self._said = tallies
+            return denoise(x, sigma)
+
+        return denoise_meanwhile
+
+    def watch(self, layer: CrossAttention, x: Tensor, context: Tensor) -> None:
+        """Be told of one call of a cross-attention (see `gesso.engine.watched.Watch`)."""
+        size = next(each for each in self._sizes if each[0] * each[1] == x.shape[1])
+        pictures = self._said[0].pictures
+        pixels, rows = (positive_rows(each, len(self._said) * pictures) for each in (x, context))
+        for tally, x, context in zip(self._said, pixels.split(pictures), rows.split(pictures), strict=True):
+            tally.add(layer, x, context, size)
 
     def heatmaps(self) -> list[Heatmaps]:
         """One a picture of the batch."""
@@ -109,14 +140,6 @@ class HeatmapRecorder:
         pictures = next(iter(self._tallies.values())).pictures
         by_word = torch.stack(maps, dim=1) if maps else torch.zeros(pictures, 0, *self._sizes[0])
         return [Heatmaps(names, each) for each in by_word]
-
-    def _watch(self, layer: CrossAttention, x: Tensor, context: Tensor) -> None:
-        tallies = self._by_step[self._step]
-        size = next(each for each in self._sizes if each[0] * each[1] == x.shape[1])
-        pictures = tallies[0].pictures
-        pixels, rows = (positive_rows(each, len(tallies) * pictures) for each in (x, context))
-        for tally, x, context in zip(tallies, pixels.split(pictures), rows.split(pictures), strict=True):
-            tally.add(layer, x, context, size)
 
     def _sayings(self) -> dict[tuple[int, str, int], list[tuple[Tally, int]]]:
         """By prompt, word and how often it was said before: in which tallies it is, and where there."""
@@ -146,21 +169,24 @@ class Tally:
     Attributes:
         words: of the text.
         pictures: of the batch.
+        period: after so many rows of the context the same follow again; None is never.
         sums: (b, words, h·w) for each size of feature maps, over layers and calls.
         calls: how many layers and calls those are.
     """
 
-    def __init__(self, words: list[Word], pictures: int) -> None:
+    def __init__(self, words: list[Word], pictures: int, period: int | None) -> None:
         self.words = words
         self.pictures = pictures
+        self.period = period
         self.sums: dict[Size, Tensor] = {}
         self.calls = 0
 
     def add(self, layer: CrossAttention, x: Tensor, context: Tensor, size: Size) -> None:
         """Count one call of a layer: pixels (b, h·w, channels) and contexts (b, m, d)."""
-        groups = torch.zeros(context.shape[1], len(self.words), device=x.device)
+        groups = torch.zeros(self.period or context.shape[1], len(self.words), device=x.device)
         for place, word in enumerate(self.words):
             groups[list(word.rows), place] = 1
+        groups = groups.repeat(context.shape[1] // len(groups), 1)  # (m, words)
         given = torch.stack([attention_on(layer, *each, groups) for each in zip(x, context, strict=True)])
         self.sums[size] = self.sums.get(size, 0) + given
         self.calls += 1

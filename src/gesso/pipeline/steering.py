@@ -12,13 +12,18 @@ from gesso.diffusion.guidance import PerturbedAttention, guide
 from gesso.diffusion.samplers import Denoise
 from gesso.diffusion.self_attention import SelfAttention
 from gesso.engine.deep_cache import DeepCache
+from gesso.engine.watched import Watch, watched
 from gesso.models.unet import UNet
 from gesso.pipeline.request import ResolvedRequest
 from gesso.pipeline.self_attention import listening, perturbed
 
 
 def steer(
-    request: ResolvedRequest, unet: UNet, weights: Sequence[float], read: Callable[[Network], Denoiser]
+    request: ResolvedRequest,
+    unet: UNet,
+    weights: Sequence[float],
+    read: Callable[[Network], Denoiser],
+    watch: Watch | None = None,
 ) -> Callable[[Tensor], Denoise]:
     """What binds a context to a walk's denoiser, as `guide` does.
 
@@ -26,6 +31,7 @@ def steer(
         unet: stays as it is.
         weights: of the prompts that are drawn together.
         read: how its output is understood, and that of its views.
+        watch: told what the prompts' cross-attentions read, but not those of other views.
     """
 
     def asked(network: UNet) -> Denoiser:
@@ -38,6 +44,8 @@ def steer(
         first, attention = listening(unet)
         around = request.tiling in ("x", "both"), request.tiling in ("y", "both")
         self_attention = SelfAttention(asked(unet), attention, request.sag_scale, around)
+    if watch is not None:
+        first = watched(first, watch)
     if request.pag_scale > 0:
         perturbed_attention = PerturbedAttention(
             asked(perturbed(unet, request.pag_layers)), request.pag_scale
