@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError, fields, replace
+from typing import get_args, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,8 @@ from gesso.config import SD15, STORYBOOK, AutoencoderConfig, NoiseScheduleConfig
 from gesso.diffusion.samplers import OPTIONS, SAMPLERS
 from gesso.diffusion.spacing import SCHEDULES
 from gesso.errors import PromptError, RequestError
+from gesso.pipeline.margins import Margins
+from gesso.pipeline.pictures import Picture
 from gesso.pipeline.request import GenerationRequest, ResolvedRequest
 
 TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=60)
@@ -238,3 +241,12 @@ def test_json_of_an_earlier_gesso_gets_defaults() -> None:
 def test_importing_it_does_not_import_torch() -> None:
     code = "import sys, gesso.pipeline.request; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("kind", [GenerationRequest, ResolvedRequest])
+def test_its_type_hints_can_be_looked_up(kind: type[GenerationRequest]) -> None:
+    """As programs do that make a form of a request, or check one."""
+    hints = get_type_hints(kind)
+    assert set(hints) >= {entry.name for entry in fields(kind)}
+    assert Picture in get_args(hints["image"])
+    assert Margins in get_args(hints["expand"])

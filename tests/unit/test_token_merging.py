@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import cast
+from pathlib import Path
+from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from torch import Tensor, nn
 
+import gesso
+from gesso import GenerationRequest, Pipeline, read_request
 from gesso.config import UNetConfig
 from gesso.engine.cpu import heap
 from gesso.engine.deep_cache import DeepCache
@@ -24,8 +29,10 @@ from gesso.engine.token_merging import (
     merge_similar,
     merging_tokens,
 )
+from gesso.errors import RequestError
 from gesso.models.attention import CrossAttention
 from gesso.models.unet import UNet
+from gesso.pipeline.metadata import from_parameters, png_info, to_parameters
 
 CONFIG = UNetConfig(
     block_channels=(32, 64),
@@ -239,3 +246,78 @@ def test_with_deep_cache() -> None:
             each.register_forward_hook(lambda *call: seen.append(call[2]))
     cached(*inputs(seed=1))
     assert len(seen) == 1, "the last layer alone"
+
+
+# In a request
+
+
+@pytest.fixture(scope="module")
+def storybook() -> Pipeline:
+    return gesso.load()
+
+
+def pixels(images: list[Image.Image]) -> np.ndarray:
+    return np.stack([np.asarray(image) for image in images]).astype(float)
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    return float(10 * np.log10(255**2 / max(np.mean((a - b) ** 2), 1e-10)))
+
+
+def test_a_request_merges_and_says_so(storybook: Pipeline, tmp_path: Path) -> None:
+    wanted = GenerationRequest("a red house", steps=4, seed=1, token_merging=0.5)
+    merged = storybook(wanted)
+    whole = storybook(replace(wanted, token_merging=0.0))
+    assert 15 < psnr(pixels(merged.images), pixels(whole.images)) < 60, "another picture, of the same"
+    path = tmp_path / "house.png"
+    merged.images[0].save(path, pnginfo=png_info(merged.request, storybook.name))
+    again = storybook(read_request(path).request())
+    assert np.array_equal(pixels(again.images), pixels(merged.images))
+    fields, unknown = from_parameters(to_parameters(merged.request, storybook.name))
+    assert fields["token_merging"] == 0.5
+    assert "Token merging ratio" not in unknown
+
+
+def test_pictures_are_the_same_alone_and_in_a_batch(storybook: Pipeline) -> None:
+    wanted = GenerationRequest("a red house", steps=4, seed=1, count=3, token_merging=0.5)
+    alone = storybook(wanted).images
+    together = storybook(replace(wanted, batch_size=3)).images
+    assert psnr(pixels(together), pixels(alone)) >= 45
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"deep_cache": 2},
+        {"tiling": "both"},
+        {"pag_scale": 2.0, "pag_layers": "down.0,mid"},
+        {"sag_scale": 0.5},
+        {"freeu": (1.2, 1.4, 0.9, 0.2)},
+        {"hires_scale": 1.5},
+        {"width": 72, "height": 40},
+    ],
+    ids=str,
+)
+def test_beside_what_else_changes_the_network(storybook: Pipeline, fields: dict[str, Any]) -> None:
+    wanted = GenerationRequest("a red house", steps=3, seed=1, **fields)
+    whole = pixels(storybook(wanted).images)
+    merged = pixels(storybook(replace(wanted, token_merging=0.25)).images)
+    assert 15 < psnr(merged, whole) < 60
+
+
+def test_with_weights_that_come_by_blocks(storybook: Pipeline) -> None:
+    wanted = GenerationRequest("a red house", steps=2, seed=1, token_merging=0.5)
+    low = gesso.load(low_memory=True)
+    assert psnr(pixels(low(wanted).images), pixels(storybook(wanted).images)) >= 45
+
+
+@pytest.mark.parametrize("ratio", [-0.1, 0.76, float("nan"), True, "0.5"])
+def test_ratios_that_are_refused(ratio: Any) -> None:
+    with pytest.raises(RequestError) as refused:
+        GenerationRequest("a red house", token_merging=ratio)
+    assert refused.value.where == "token_merging"
+
+
+def test_more_than_can_be_merged_in_another_programs_picture() -> None:
+    fields, _ = from_parameters("a house\nSteps: 20, Seed: 7, Size: 512x512, Token merging ratio: 0.9")
+    assert fields["token_merging"] == 0.75

@@ -50,6 +50,12 @@ OPTIONS = (
         metavar="N",
         help="Compute the deep layers at every N-th step only: faster, another picture.  [default: 1]",
     ),
+    click.option(
+        "--token-merging",
+        type=float,
+        metavar="RATIO",
+        help="Let alike pixels attend as one, up to 0.75 of them: faster, another picture.  [default: 0]",
+    ),
 )
 
 

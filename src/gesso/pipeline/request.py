@@ -6,7 +6,9 @@ import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
+
+from PIL.Image import Image
 
 from gesso.config import ModelConfig
 from gesso.diffusion.names import resolve_sampler, resolve_schedule
@@ -14,20 +16,16 @@ from gesso.diffusion.samplers import SAMPLERS
 from gesso.errors import RequestError
 from gesso.pipeline.fields import check_name, check_real, check_side, check_whole, unknown_field
 from gesso.pipeline.image_rules import steps_from_picture
+from gesso.pipeline.margins import Margins
+from gesso.pipeline.pictures import Picture
 from gesso.pipeline.profiles import find_profile
 from gesso.pipeline.prompts import check_prompts, refuse_loras
 from gesso.pipeline.reproduction_fields import check_reproduction
 from gesso.pipeline.sampling_fields import check_sampling
 from gesso.pipeline.task_fields import check_tasks, resolve_tasks
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from gesso.pipeline.margins import Margins
-    from gesso.pipeline.pictures import Picture
-
-    GivenPicture = Picture | Image | str | PathLike[str] | bytes | Mapping[str, Any] | None
-    GivenMargins = Margins | str | Mapping[str, int] | None
+GivenPicture = Picture | Image | str | PathLike[str] | bytes | Mapping[str, Any] | None
+GivenMargins = Margins | str | Mapping[str, int] | None
 
 FORMAT_VERSION = 1
 MAX_STEPS = 1000
@@ -38,6 +36,7 @@ MAX_SIDE = 8192
 MAX_CLIP_SKIP = 12
 MAX_BACKTRACK = 75
 MAX_DEEP_CACHE = 20
+MAX_TOKEN_MERGING = 0.75
 DRAWN_SEEDS = 2**32  # short enough to retype, and every other program takes them
 
 
@@ -105,6 +104,8 @@ class GenerationRequest:
         pad_prompts: whether prompt and negative prompt are filled up with empty chunks to one length.
         deep_cache: compute the deep layers of the UNet at every N-th call only, 1 (every one) … 20: faster,
             and another picture (`gesso.engine.deep_cache`).
+        token_merging: share of the pixels that see their likes' answer in the largest self-attentions,
+            0 (none) … 0.75: faster, and another picture (`gesso.engine.token_merging`).
         image: a picture to start from: a file's path, its bytes, or a PIL image. None draws from text.
         strength: how much of it may change, in (0, 1]: the share of the steps that are walked. None is 0.8,
             and 1 where there is a mask.
@@ -168,6 +169,7 @@ class GenerationRequest:
     prompt_timing: str = "steps"
     pad_prompts: bool = True
     deep_cache: int = 1
+    token_merging: float = 0.0
     image: GivenPicture = None
     strength: float | None = None
     fit: str = "resize"
@@ -192,6 +194,7 @@ class GenerationRequest:
         self._set("clip_skip", check_whole(self.clip_skip, "clip_skip", 1, MAX_CLIP_SKIP))
         self._set("comma_backtrack", check_whole(self.comma_backtrack, "comma_backtrack", 0, MAX_BACKTRACK))
         self._set("deep_cache", check_whole(self.deep_cache, "deep_cache", 1, MAX_DEEP_CACHE))
+        self._set("token_merging", check_real(self.token_merging, "token_merging", 0.0, MAX_TOKEN_MERGING))
         if self.guidance_scale is not None:
             scale = check_real(self.guidance_scale, "guidance_scale", 0.0, MAX_GUIDANCE_SCALE)
             self._set("guidance_scale", scale)

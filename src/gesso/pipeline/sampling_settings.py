@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gesso.pipeline.request import ResolvedRequest
+from gesso.pipeline.request import MAX_TOKEN_MERGING, ResolvedRequest
 from gesso.pipeline.task_settings import short
 
 SIGMA_SETTINGS = {
@@ -31,6 +31,8 @@ def sampling_settings(request: ResolvedRequest) -> dict[str, str]:
     for name, label in SIGMA_SETTINGS.items():
         if getattr(request, name) is not None:
             settings[label] = short(getattr(request, name))
+    if request.token_merging > 0:
+        settings["Token merging ratio"] = short(request.token_merging)
     if request.guidance_rescale > 0:
         settings["CFG Rescale phi"] = short(request.guidance_rescale)
     if request.guidance_interval is not None:
@@ -63,6 +65,8 @@ def sampling_field(name: str, value: str) -> dict[str, Any] | None:
         return {"pag_layers": value.split(",")}
     if name == "FreeU":
         return {"freeu": [float(factor) for factor in value.split(",")]}
+    if name == "Token merging ratio":
+        return {"token_merging": min(float(value), MAX_TOKEN_MERGING)}  # more is the same there
     if name == "Sigma tmax" and float(value) == 0:
         return {"s_tmax": None}  # AUTOMATIC1111's word for no limit
     return {FIELDS[name]: float(value)} if name in FIELDS else None

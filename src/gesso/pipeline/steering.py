@@ -12,6 +12,7 @@ from gesso.diffusion.guidance import PerturbedAttention, guide
 from gesso.diffusion.samplers import Denoise
 from gesso.diffusion.self_attention import SelfAttention
 from gesso.engine.deep_cache import DeepCache
+from gesso.engine.token_merging import merging_tokens
 from gesso.engine.watched import Watch, watched
 from gesso.models.unet import UNet
 from gesso.pipeline.request import ResolvedRequest
@@ -36,6 +37,7 @@ def steer(
 
     def asked(network: UNet) -> Denoiser:
         """One that is asked about other latents, or otherwise, keeps deep layers of its own."""
+        network = merging_tokens(network, request.token_merging)
         return read(DeepCache(network, request.deep_cache) if request.deep_cache > 1 else network)
 
     self_attention = perturbed_attention = None
