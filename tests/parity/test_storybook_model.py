@@ -14,9 +14,11 @@ from PIL import Image
 import gesso
 from gesso.config import STORYBOOK
 from gesso.pipeline.images import from_pil
-from gesso.storybook.captions import GROUND_WORDS, SKY_WORDS
+from gesso.storybook.compose import sample_scene
 from gesso.storybook.render import render
-from gesso.storybook.scene import GROUNDS, SKIES, Ground, Sky, sample_scene
+from gesso.storybook.scene import GROUNDS, SKIES, Ground, Sky
+from gesso.storybook.words import GROUND_WORDS, SKY_WORDS
+from gesso.storybook.world import SMALL
 from gesso.weights.checkpoint import open_checkpoint
 from gesso.weights.hub import STORYBOOK_FOLDER
 
@@ -62,7 +64,7 @@ def backdrop_colors(image: torch.Tensor) -> torch.Tensor:
 
 def typical_colors(sky: Sky, ground: Ground) -> torch.Tensor:
     rng = random.Random(0)
-    scenes = [replace(sample_scene(rng), sky=sky, ground=ground) for _ in range(32)]
+    scenes = [replace(sample_scene(rng, SMALL), sky=sky, ground=ground) for _ in range(32)]
     return backdrop_colors(render(scenes)).mean(dim=0)
 
 

@@ -2,64 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
+from typing import Literal, get_args
 
-from gesso.storybook.scene import Ground, Kind, Relation, Scene, Sky, Thing
+from gesso.storybook import chinese
+from gesso.storybook.scene import USUAL_COLORS, Group, Relation, Scene
+from gesso.storybook.words import (
+    CLEAR_SKY_WORDS,
+    GROUND_WORDS,
+    NOUNS,
+    NUMBERS,
+    OPPOSITES,
+    RELATION_WORDS,
+    SCALE_WORDS,
+    SKY_WORDS,
+    STYLE_ENDINGS,
+    STYLE_OPENINGS,
+    WEATHER_WORDS,
+    article,
+    plural,
+)
 
-NOUNS: dict[Kind, tuple[str, ...]] = {
-    "mountain": ("mountain",),
-    "castle": ("castle",),
-    "house": ("house", "house", "house", "cottage"),
-    "tree": ("tree",),
-    "pine": ("pine tree", "pine tree", "pine", "fir tree"),
-    "mushroom": ("mushroom", "mushroom", "toadstool"),
-    "flower": ("flower",),
-    "car": ("car",),
-    "boat": ("boat", "boat", "sailboat"),
-    "balloon": ("balloon", "balloon", "hot air balloon"),
-    "kite": ("kite",),
-    "rocket": ("rocket", "rocket", "rocket ship"),
-}
-
-SKY_WORDS: dict[Sky, tuple[str, ...]] = {
-    "day": (
-        "by day",
-        "on a sunny day",
-        "in the daytime",
-        "in the sunshine",
-        "in daylight",
-        "during the day",
-    ),
-    "sunset": ("at sunset", "at sunset", "at dusk", "in the evening", "as the sun goes down"),
-    "night": ("at night", "at night", "at night", "under the stars", "by moonlight", "on a starry night"),
-}
-
-GROUND_WORDS: dict[Ground, tuple[str, ...]] = {
-    "grass": ("on the grass", "on grass", "in a meadow", "in a grassy field", "on a grassy hill"),
-    "snow": ("in the snow", "in the snow", "on snow", "in a snowy field", "in winter"),
-    "sand": ("on the sand", "on sand", "on the beach", "in the desert", "on a sandy beach"),
-    "water": ("on the water", "on water", "on the sea", "on a lake", "in the sea"),
-}
-
-RELATION_WORDS: dict[Relation, tuple[str, ...]] = {
-    "beside": ("beside", "beside", "next to", "near", "by", "and", "with"),
-    "left of": ("left of", "to the left of"),
-    "right of": ("right of", "to the right of"),
-    "above": ("above", "above", "over", "flying over", "in the sky above"),
-    "below": ("below", "under", "beneath"),
-    "between": ("between",),
-    "together": ("and", "and", "with"),
-}
-
-OPPOSITES: dict[Relation, Relation] = {
-    "beside": "beside",
-    "left of": "right of",
-    "right of": "left of",
-    "above": "below",
-    "below": "above",
-}
-
-OPENINGS = ("a picture of", "a painting of", "a drawing of")
+Language = Literal["en", "zh"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
 
 EXAMPLE_PROMPTS = (
     "a red house beside a pine tree, at night",
@@ -81,53 +47,126 @@ EXAMPLE_PROMPTS = (
 )
 
 
-def caption(scene: Scene, rng: Random) -> str:
+def caption(scene: Scene, rng: Random, *, language: Language = "en", complete: bool = False) -> str:
     """Word a scene, lower-case, differently each time.
 
-    Every thing is named; now and then a colour, the sky or the ground is left out. Things may be told in
-    either order ("a left of b" or "b right of a"). The same generator state gives the same caption.
+    Every thing is named; now and then a colour, the sky, the ground, the weather or the style is left out,
+    and usual colours, clear weather and the picture-book style mostly are. Things may be told in either
+    order ("a left of b" or "b right of a"). The same generator state gives the same caption.
+
+    Args:
+        complete: leave out nothing but clear weather and the picture-book style.
     """
-    things = _reworded_things(scene, rng)
-    ground = rng.choice(GROUND_WORDS[scene.ground]) if rng.random() > 0.15 else ""
-    sky = rng.choice(SKY_WORDS[scene.sky]) if rng.random() > 0.15 else ""
-    if sky and rng.random() < 0.15:
-        return _join(f"{sky},", things, ground)
-    if rng.random() < 0.08:
-        things = f"{rng.choice(OPENINGS)} {things}"
-    comma = "," if rng.random() < 0.5 else ""
-    if sky and ground and rng.random() < 0.2:
-        return _join(things + comma, sky, ground)
-    return _join(_join(things, ground) + (comma if sky else ""), sky)
+    wordings: dict[Language, Callable[[Scene, Random, bool], str]] = {
+        "en": _english,
+        "zh": chinese.caption,
+    }
+    return wordings[language](scene, rng, complete)
 
 
 def canonical_caption(scene: Scene) -> str:
-    """Word a scene plainly and completely: every colour, the relation, the ground and the sky."""
-    nouns = [_phrase(thing, thing.kind if thing.kind != "pine" else "pine tree") for thing in scene.things]
-    things = _relate(nouns, scene.relation, RELATION_WORDS.get(scene.relation, ("",))[0])
-    return f"{things} {GROUND_WORDS[scene.ground][0]}, {SKY_WORDS[scene.sky][0]}"
+    """Word a scene plainly and completely."""
+    phrases = [_phrase(group, named=True, rng=None) for group in scene.groups]
+    things = _relate(phrases, scene.relation, (RELATION_WORDS[scene.relation] or ("",))[0])
+    weather = "" if scene.weather == "clear" else f", {WEATHER_WORDS[scene.weather][0]}"
+    style = "" if scene.style == "picture book" else f", {STYLE_ENDINGS[scene.style][0]}"
+    return f"{things} {GROUND_WORDS[scene.ground][0]}, {SKY_WORDS[scene.sky][0]}{weather}{style}"
 
 
-def _reworded_things(scene: Scene, rng: Random) -> str:
-    phrases = [
-        _phrase(thing, rng.choice(NOUNS[thing.kind]), named=rng.random() > 0.05) for thing in scene.things
-    ]
+def _english(scene: Scene, rng: Random, complete: bool) -> str:
+    def told(likely: float) -> bool:
+        return rng.random() < likely or complete
+
+    things = _things(scene, rng, complete)
+    ground = rng.choice(GROUND_WORDS[scene.ground]) if told(0.87) else ""
+    sky = rng.choice(SKY_WORDS[scene.sky]) if told(0.88) else ""
+    weather = ""
+    if scene.weather != "clear":
+        weather = rng.choice(WEATHER_WORDS[scene.weather]) if told(0.97) else ""
+    elif rng.random() < 0.25:
+        clear_sky = sky and rng.random() < 0.7
+        sky, weather = (
+            (rng.choice(CLEAR_SKY_WORDS[scene.sky]), "")
+            if clear_sky
+            else (sky, rng.choice(WEATHER_WORDS["clear"]))
+        )
+    named = rng.random() < 0.1 if scene.style == "picture book" else told(0.97)
+    opening, ending = "", ""
+    if named and rng.random() < 0.5:
+        opening = rng.choice(STYLE_OPENINGS[scene.style])
+    elif named:
+        ending = rng.choice(STYLE_ENDINGS[scene.style])
+    return _arrange(rng, _join(opening, things), ground, sky, weather, ending)
+
+
+def _arrange(rng: Random, things: str, ground: str, sky: str, weather: str, style: str) -> str:
+    """Put the parts of a caption in some order, with commas or without."""
+    if rng.random() < 0.08 and not things.startswith(("there", "on the")):
+        verb = (
+            "are"
+            if things.startswith(tuple(word for words in NUMBERS.values() for word in words))
+            else "is"
+        )
+        things = f"there {verb} {things}" if not _opened(things) else things
+    first = ""
+    if rng.random() < 0.12 and not _opened(things):
+        if sky and rng.random() < 0.7:
+            first, sky = sky, ""
+        else:
+            first, ground = ground, ""
+    rest = [part for part in (ground, sky, weather) if part]
+    if rng.random() < 0.25:
+        rng.shuffle(rest)
+    comma = "," if rng.random() < 0.5 else ""
+    text = f"{first}, {things}" if first else things
+    for number, part in enumerate(rest):
+        text += f"{comma if number or part != ground else ''} {part}"
+    return f"{text}, {style}" if style else text
+
+
+def _opened(things: str) -> bool:
+    return any(things.startswith(words) for openings in STYLE_OPENINGS.values() for words in openings)
+
+
+def _things(scene: Scene, rng: Random, complete: bool) -> str:
+    groups = list(scene.groups)
+    named = [complete or rng.random() > (0.35 if g.color == USUAL_COLORS[g.kind] else 0.04) for g in groups]
+    phrases = [_phrase(group, named=tell, rng=rng) for group, tell in zip(groups, named, strict=True)]
     relation = scene.relation
     if len(phrases) == 2 and rng.random() < 0.3:
         phrases.reverse()
+        groups.reverse()
         relation = OPPOSITES[relation]
     elif relation == "together":
         rng.shuffle(phrases)
-    return _relate(phrases, relation, rng.choice(RELATION_WORDS.get(relation, ("",))))
+    if relation in ("left of", "right of") and rng.random() < 0.25:
+        return _by_sides(phrases, groups, relation, rng)
+    return _relate(phrases, relation, rng.choice(RELATION_WORDS[relation] or ("",)))
 
 
-def _phrase(thing: Thing, noun: str, *, named: bool = True) -> str:
-    """A thing with its article and, if it has one and it is to be named, its colour."""
-    words = f"{thing.color} {noun}" if thing.color and named else noun
-    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+def _by_sides(phrases: list[str], groups: list[Group], relation: Relation, rng: Random) -> str:
+    """ "a with b to its left", or "a on the left and b on the right"."""
+    side, other = ("left", "right") if relation == "left of" else ("right", "left")
+    if rng.random() < 0.5:
+        its = "its" if groups[1].count == 1 else "their"
+        return f"{phrases[1]} with {phrases[0]} {rng.choice(('to', 'on'))} {its} {side}"
+    return f"{phrases[0]} on the {side} and {phrases[1]} on the {other}"
+
+
+def _phrase(group: Group, *, named: bool, rng: Random | None) -> str:
+    """A group with its number or article and, if it is to be named, its colour; plainly without ``rng``."""
+
+    def one_of(words: tuple[str, ...]) -> str:
+        return rng.choice(words) if rng else words[0]
+
+    noun = one_of(NOUNS[group.kind])
+    scale = one_of(SCALE_WORDS[group.scale]) if group.scale else ""
+    words = _join(scale, group.color if named else "", noun if group.count == 1 else plural(noun))
+    return article(words) if group.count == 1 else f"{one_of(NUMBERS[group.count])} {words}"
 
 
 def _relate(phrases: list[str], relation: Relation, words: str) -> str:
-    """Join the phrases of one to three things with the words of their relation."""
+    """Join the phrases of one to three groups with the words of their relation."""
     if len(phrases) == 1:
         return phrases[0]
     if len(phrases) == 2:

@@ -7,16 +7,19 @@ import random
 import torch
 from torch import Tensor
 
-from gesso.storybook.scene import Scene, sample_scene
+from gesso.storybook.compose import sample_scene
+from gesso.storybook.scene import Scene
+from gesso.storybook.world import WHOLE, World
 
 
-def scenes_of(seed: int, step: int, count: int) -> tuple[list[Scene], random.Random]:
+def scenes_of(seed: int, step: int, count: int, world: World = WHOLE) -> tuple[list[Scene], random.Random]:
     """The scenes of a step, and the random numbers that go on from there.
 
-    They follow from the seed and the step alone, so a resumed run sees what it would have seen.
+    They follow from the seed and the step alone, so a resumed run sees what it would have seen. None of
+    them is held out.
     """
     rng = random.Random(f"{seed}/{step}")
-    return [sample_scene(rng) for _ in range(count)], rng
+    return [sample_scene(rng, world) for _ in range(count)], rng
 
 
 def draw(shape: torch.Size, rng: random.Random, device: torch.device) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gesso.config import STORYBOOK
 from gesso.storybook.captions import caption
-from gesso.storybook.scene import sample_scene
+from gesso.storybook.compose import sample_scene
 from gesso.text.tokenizer import Tokenizer
 from gesso.text.vocabulary import train_tokenizer
 from gesso.training.autoencoder_task import AutoencoderTask, calibrate

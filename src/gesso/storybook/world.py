@@ -1,0 +1,73 @@
+"""How much of the world there is: the kinds, colours, relations, weather and styles of scenes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from gesso.errors import RequestError
+from gesso.storybook.scene import (
+    COLORS,
+    GROUNDS,
+    KINDS,
+    RELATIONS,
+    SKIES,
+    STYLES,
+    WEATHERS,
+    Color,
+    Ground,
+    Kind,
+    Relation,
+    Sky,
+    Style,
+    Weather,
+)
+
+
+@dataclass(frozen=True)
+class World:
+    """What scenes are drawn from. A smaller world is learnt sooner.
+
+    Attributes:
+        name: of the level.
+        most_alike: largest number of things in one group: 1 does without counts.
+        scales: whether things are now and then called small or big.
+    """
+
+    name: str
+    kinds: tuple[Kind, ...] = KINDS
+    colors: tuple[Color, ...] = COLORS
+    relations: tuple[Relation, ...] = RELATIONS
+    skies: tuple[Sky, ...] = SKIES
+    grounds: tuple[Ground, ...] = GROUNDS
+    weathers: tuple[Weather, ...] = WEATHERS
+    styles: tuple[Style, ...] = STYLES
+    most_alike: int = 5
+    scales: bool = True
+
+
+WHOLE = World("whole")
+MEDIUM = replace(WHOLE, name="medium", styles=("picture book",), most_alike=3)
+"""Every kind and weather, in one style."""
+SMALL = World(
+    name="small",
+    kinds=KINDS[:12],
+    relations=("alone", "beside", "left of", "right of", "above", "below", "between", "together"),
+    weathers=("clear",),
+    styles=("picture book",),
+    most_alike=1,
+    scales=False,
+)
+"""What the first built-in model was taught: twelve kinds, one of each, no weather."""
+
+WORLDS = {world.name: world for world in (SMALL, MEDIUM, WHOLE)}
+
+
+def find_world(name: str) -> World:
+    """A level of the world by its name.
+
+    Raises:
+        RequestError: there is none of that name.
+    """
+    if name not in WORLDS:
+        raise RequestError(f'no world is called "{name}"', f"There are {', '.join(WORLDS)}.", where="world")
+    return WORLDS[name]
