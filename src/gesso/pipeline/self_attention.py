@@ -63,7 +63,7 @@ class ListeningTransformer(nn.Module):
         self.transformer = replaced(transformer, {"transformer_blocks.0.attn1": self.listener})
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
-        self.listener.size = x.shape[-2:]
+        self.listener.size = (x.shape[2], x.shape[3])
         return self.transformer(x, context)
 
 
@@ -73,7 +73,7 @@ class ListeningAttention(nn.Module):
     def __init__(self, attention: CrossAttention) -> None:
         super().__init__()
         self.attention = attention
-        self.size = (0, 0)
+        self.size: tuple[int, int] = (0, 0)
         self.received: Tensor | None = None
 
     def map(self) -> Tensor:
