@@ -81,12 +81,13 @@ def score_keys(
     starts = [(first + d * row).at_most(last) for row in range(ROWS)]
     zero = largest.vector(0).constant(0.0)
     sums = [[Register(zero) for _ in COLUMNS] for _ in starts]
-    with d.steps() as c:
-        queries = [strip.vector(c * STRIP + column) for column in COLUMNS]
-        for start, row in zip(starts, sums, strict=True):
-            key = keys.number(start + c).vector()
-            for query, total in zip(queries, row, strict=True):
-                total.vector = key.times(query, plus=total.vector)
+    with d.steps(SQUARE) as eighth:
+        for c in (eighth + channel for channel in range(SQUARE)):
+            queries = [strip.vector(c * STRIP + column) for column in COLUMNS]
+            for start, row in zip(starts, sums, strict=True):
+                key = keys.number(start + c).vector()
+                for query, total in zip(queries, row, strict=True):
+                    total.vector = key.times(query, plus=total.vector)
     for index, column in enumerate(COLUMNS):
         highest = largest.vector(column)
         for row in range(ROWS):

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from gesso.engine.cpu.jit import inline, kernel, use_torch_threads
 from gesso.engine.cpu.product_tiles import PANEL, ROWS, begin_tile, continue_tile, gate_row, take_columns
+from gesso.engine.cpu.vectors import SQUARE
 
 BLOCK = 16 * ROWS
 """Rows that meet a panel before the next ones take their place: they stay in the second-level cache."""
@@ -120,8 +121,8 @@ def _multiply_block(
     count: int,
 ) -> None:
     """So many rows of x by all panels -> y, from one row of which to the next it is a stride."""
-    depth = (k + DEPTH - 1) // DEPTH
-    depth = (k + depth - 1) // depth
+    turns = (k + DEPTH - 1) // DEPTH
+    depth = (k // SQUARE + turns - 1) // turns * SQUARE
     for begin in range(0, k, depth):
         numbers = min(depth, k - begin)
         for panel in range(panels):
