@@ -3,6 +3,7 @@
 import json
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,15 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from gesso.config import SD15
+from gesso.diffusion.rules import NOISE_SOURCES, SIGMA_RULES
 from gesso.diffusion.samplers import OPTIONS, SAMPLERS
 from gesso.diffusion.spacing import SCHEDULES
 from gesso.errors import ImageError, RequestError
-from gesso.pipeline.metadata import from_parameters, png_info, read_request, to_parameters
+from gesso.pipeline.image_rules import IMAGE_RULES
+from gesso.pipeline.metadata import png_info, read_request
+from gesso.pipeline.parameters import from_parameters, to_parameters
 from gesso.pipeline.png_text import MAX_TEXT_BYTES, SIGNATURE, read_png_texts
+from gesso.pipeline.reproduction_fields import PROMPT_TIMINGS
 from gesso.pipeline.request import GenerationRequest, ResolvedRequest
 
 TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=60)
@@ -52,6 +57,15 @@ def resolved_requests(draw: st.DrawFn) -> ResolvedRequest:
         guidance_rescale=draw(st.floats(0, 1)),
         guidance_interval=draw(st.none() | st.sampled_from([(0.0, 1.5), (0.28, 5.42)])),
         clip_skip=draw(st.integers(1, 12)),
+        noise_source=draw(st.sampled_from(NOISE_SOURCES)),
+        eta_seed_delta=draw(st.integers(-(2**40), 2**40)),
+        batch_index=draw(st.none() | st.integers(0, 4000)),
+        sigma_rules=draw(st.sampled_from(sorted(SIGMA_RULES))),
+        discard_penultimate=draw(st.none() | st.booleans()),
+        image_rules=draw(st.sampled_from(IMAGE_RULES)),
+        prompt_timing=draw(st.sampled_from(PROMPT_TIMINGS)),
+        pad_prompts=draw(st.booleans()),
+        comma_backtrack=draw(st.integers(0, 75)),
     ).resolve(SD15)
 
 
@@ -82,7 +96,7 @@ def test_parameters_read_as_people_know_them() -> None:
     assert text.splitlines()[:2] == ["a cat", "Negative prompt: dog, blurry"]
     assert text.splitlines()[2].startswith(
         "Steps: 20, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 9, Size: 512x512, "
-        'Model: "sd, v1.5", Version: gesso '
+        'Model: "sd, v1.5", RNG: CPU, Version: gesso '
     )
 
 
@@ -148,6 +162,7 @@ def test_parameters_of_automatic1111_are_read() -> None:
         hires_steps=10,
         hires_strength=0.5,
         hires_upscaler="latent_nearest",
+        schedule="uniform",  # it was the only one before version 1.9, and is named since
     )
     assert unknown == {
         "Model hash": "6ce0161689",
@@ -160,10 +175,13 @@ def test_parameters_of_automatic1111_are_read() -> None:
 
 def test_pictures_of_others_are_read_from_parameters(tmp_path: Path) -> None:
     info = PngInfo()
-    info.add_text("parameters", "猫\nSteps: 5, Sampler: DDIM, Seed: 3, Model: m, ENSD: 1", zip=True)
+    info.add_text("parameters", "猫\nSteps: 5, Sampler: DDIM, Seed: 3, Model: m, User: me", zip=True)
     read = read_request(saved(tmp_path, info))
-    assert read.request() == GenerationRequest("猫", steps=5, sampler="ddim", seed=3)
-    assert (read.model, read.unknown, read.source) == ("m", {"ENSD": "1"}, "parameters")
+    like = GenerationRequest.from_json(
+        {"prompt": "猫", "steps": 5, "sampler": "ddim", "seed": 3, "like": "a1111"}
+    )
+    assert read.request() == replace(like, guidance_scale=None)
+    assert (read.model, read.unknown, read.source) == ("m", {"User": "me"}, "parameters")
 
 
 def test_sampler_gesso_lacks_can_be_replaced(tmp_path: Path) -> None:
@@ -260,11 +278,11 @@ def test_hostile_and_damaged_files_are_refused(tmp_path: Path, data: bytes, mess
     assert caught.value.where == str(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>", b"\xff\xd8\xff\xe0 JFIF", SIGNATURE[:7]])
+@pytest.mark.parametrize("content", [b"", b"<html>", b"GIF89a\0\0\0", SIGNATURE[:7]])
 def test_what_is_no_png_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "picture.png"
     path.write_bytes(content)
-    with pytest.raises(ImageError, match="not a PNG file"):
+    with pytest.raises(ImageError, match="not a PNG, JPEG or WebP file"):
         read_request(path)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 import gesso
 from gesso.diffusion.samplers import SAMPLERS
 from gesso.errors import PromptError, RequestError
-from gesso.pipeline.metadata import from_parameters, to_parameters
+from gesso.pipeline.parameters import from_parameters, to_parameters
 from gesso.pipeline.pipeline import Pipeline
 from gesso.text.conditioning import encode_prompts
 from gesso.text.emphasis import EMPHASES

@@ -10,7 +10,7 @@ import pytest
 from gesso.config import SD15
 from gesso.diffusion.samplers import OPTIONS, SAMPLERS
 from gesso.errors import RequestError
-from gesso.pipeline.metadata import from_parameters, to_parameters
+from gesso.pipeline.parameters import from_parameters, to_parameters
 from gesso.pipeline.request import GenerationRequest, ResolvedRequest
 from gesso.pipeline.sampling_fields import sampler_options
 

@@ -1,31 +1,27 @@
-"""What a PNG file says about how it was made, both ways.
+"""What a picture's file says about how it was made, both ways.
 
 Two texts go into each picture: AUTOMATIC1111's ``parameters``, which the tools of the field show and read,
-and gesso's own ``gesso``, the whole request as JSON, which alone is exact.
+and gesso's own ``gesso``, the whole request as JSON, which alone is exact. Of pictures by others the first
+is read, or what ComfyUI writes instead.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from PIL.PngImagePlugin import PngInfo
 
 from gesso import __version__
-from gesso.diffusion.samplers import SAMPLERS
-from gesso.diffusion.spacing import SCHEDULES
 from gesso.errors import ImageError, RequestError
-from gesso.pipeline.png_text import read_png_texts
+from gesso.pipeline.comfyui import read_graph
+from gesso.pipeline.parameters import from_parameters, to_parameters, writer
+from gesso.pipeline.picture_text import read_texts
+from gesso.pipeline.profiles import PROFILES, find_profile
 from gesso.pipeline.request import GenerationRequest, ResolvedRequest
-from gesso.pipeline.sampling_settings import sampling_field, sampling_settings
-from gesso.pipeline.task_settings import settle_strength, short, task_field, task_settings
-from gesso.text.emphasis import EMPHASES
-
-NEGATIVE = "Negative prompt:"
-FEWEST_SETTINGS = 3  # a last line with fewer is part of the prompt, as AUTOMATIC1111 sees it
 
 
 @dataclass(frozen=True)
@@ -36,21 +32,41 @@ class ReadRequest:
         fields: of its request, as `GenerationRequest.to_json` writes them; not yet validated.
         model: what its model was called; None if it does not say.
         unknown: settings that are none of gesso's, by name; the picture may have depended on them.
-        source: which of the two texts it comes from.
+        source: which text it comes from: gesso's, AUTOMATIC1111's, or ComfyUI's.
+        like: the profile that fills in what the text leaves out; None where nothing is left out, or its
+            program is not one that is known.
+        version: of the program that wrote it, as it says; None if it does not.
+        model_hash: the first digits of the SHA-256 of the model's file, where the text has them.
+        lora_hashes: likewise of the LoRAs, by name.
     """
 
     fields: dict[str, Any]
     model: str | None
     unknown: dict[str, str]
-    source: Literal["gesso", "parameters"]
+    source: Literal["gesso", "parameters", "comfyui"]
+    like: str | None = None
+    version: str | None = None
+    model_hash: str | None = None
+    lora_hashes: Mapping[str, str] = field(default_factory=dict)
 
-    def request(self, **changes: object) -> GenerationRequest:
+    def request(self, *, like: str | None = None, **changes: object) -> GenerationRequest:
         """The request, with some fields changed.
+
+        Args:
+            like: another program to draw it like.
 
         Raises:
             RequestError: gesso cannot draw it, for want of a sampler, say.
         """
-        return GenerationRequest.from_json({**self.fields, **changes})
+        said = self.fields
+        if like is not None:
+            profile = find_profile(like)
+            said = {**said, **profile.customs} if self.source == "gesso" else {**profile.customs, **said}
+            if "clip_skip" in changes:
+                changes["clip_skip"] = profile.layer(changes["clip_skip"])
+        elif self.like is not None:
+            said = {**PROFILES[self.like].customs, **said}
+        return GenerationRequest.from_json({**said, **changes})
 
 
 def png_info(request: ResolvedRequest, model_name: str, index: int = 0) -> PngInfo:
@@ -63,136 +79,44 @@ def png_info(request: ResolvedRequest, model_name: str, index: int = 0) -> PngIn
 
 
 def read_request(path: Path) -> ReadRequest:
-    """Read the request a picture was made with: gesso's own text, or else AUTOMATIC1111's.
+    """Read the request a picture was made with: gesso's own text, AUTOMATIC1111's, or ComfyUI's.
 
     Raises:
-        ImageError: the file is not readable, is no PNG, carries no request or a damaged one.
+        ImageError: the file is not readable, is no PNG, JPEG or WebP file, carries no request, a damaged
+            one, or a ComfyUI graph that is more than the plain one.
     """
-    texts = read_png_texts(path, ("gesso", "parameters"))
+    texts = read_texts(path)
     if "gesso" in texts:
         return _from_own(texts["gesso"], path)
     if "parameters" in texts:
-        try:
-            fields, unknown = from_parameters(texts["parameters"])
-        except RequestError as error:
-            raise ImageError(f"its parameters are not readable: {error}", where=str(path)) from error
-        model = unknown.pop("Model", None)
-        unknown.pop("Version", None)
-        return ReadRequest(fields, model, unknown, "parameters")
+        return _from_parameters(texts["parameters"], path)
+    if "prompt" in texts or "workflow" in texts:
+        fields, model = read_graph(texts.get("prompt"), str(path))
+        return ReadRequest(fields, model, {}, "comfyui", "comfyui")
     raise ImageError(
-        "it carries no request", "Only pictures saved by gesso or AUTOMATIC1111 do.", where=str(path)
+        "it carries no request",
+        "Only pictures of gesso, AUTOMATIC1111, Forge or ComfyUI do, as they were saved there.",
+        where=str(path),
     )
 
 
-def to_parameters(request: ResolvedRequest, model_name: str, index: int = 0) -> str:
-    """AUTOMATIC1111's text for picture ``index``: prompt, negative prompt and one line of settings."""
-    settings = {
-        "Steps": str(request.steps),
-        "Sampler": SAMPLERS[request.sampler].label,
-        "Schedule type": SCHEDULES[request.schedule].label,
-        "CFG scale": short(request.guidance_scale),
-        "Seed": str(request.seed_of(index)),
-        "Size": f"{request.width}x{request.height}",
-        "Model": model_name.encode("utf-8", "replace").decode("utf-8"),
-    }
-    if request.clip_skip > 1:
-        settings["Clip skip"] = str(request.clip_skip)
-    if request.emphasis != "a1111":
-        settings["Emphasis"] = EMPHASES[request.emphasis].label
-    settings |= sampling_settings(request)
-    settings |= task_settings(request, index)
-    settings["Version"] = f"gesso {__version__}"
-    lines = [
-        *([request.prompt] if request.prompt else []),
-        *([f"{NEGATIVE} {request.negative_prompt}"] if request.negative_prompt else []),
-        ", ".join(f"{name}: {_quoted(value)}" for name, value in settings.items()),
-    ]
-    return "\n".join(lines)
-
-
-def from_parameters(text: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """Read AUTOMATIC1111's text.
-
-    Prompts come back as they were written, unless a line of the prompt starts with "Negative prompt:",
-    which the format cannot tell from the negative prompt itself.
-
-    Returns:
-        The fields of a request, and the settings that are none of gesso's.
-
-    Raises:
-        RequestError: a setting that should be a number is none.
-    """
-    body, _, last = text.rstrip().rpartition("\n")
-    settings = dict(_settings(last))
-    if len(settings) < FEWEST_SETTINGS:
-        body, settings = text, {}
-    prompt, negative_prompt = _split_prompts(body)
-    fields: dict[str, Any] = {"prompt": prompt, "negative_prompt": negative_prompt}
-    unknown: dict[str, str] = {}
-    for name, value in settings.items():
-        try:
-            known = _field_of(name, value)
-        except ValueError as error:
-            raise RequestError(f"{value!r} cannot be read", where=name) from error
-        if known is None:
-            unknown[name] = value
-        else:
-            fields |= known
-    settle_strength(fields)
-    return fields, unknown
-
-
-def _field_of(name: str, value: str) -> dict[str, Any] | None:
-    """The request's fields for one setting; None if it is none of gesso's."""
-    match name:
-        case "Steps" | "Seed" | "Clip skip":
-            return {name.lower().replace(" ", "_"): int(value)}
-        case "Sampler":
-            return {"sampler": value}
-        case "Schedule type":
-            return {"schedule": value}
-        case "CFG scale":
-            return {"guidance_scale": float(value)}
-        case "Emphasis":
-            return next(({"emphasis": way.name} for way in EMPHASES.values() if way.label == value), None)
-        case "Size":
-            width, _, height = value.partition("x")
-            return {"width": int(width), "height": int(height)}
-        case _:
-            return sampling_field(name, value) or task_field(name, value)
-
-
-def _split_prompts(body: str) -> tuple[str, str]:
-    if body.startswith(NEGATIVE):
-        return "", body.removeprefix(NEGATIVE).removeprefix(" ")
-    prompt, _, negative_prompt = body.partition(f"\n{NEGATIVE}")
-    return prompt, negative_prompt.removeprefix(" ")
-
-
-def _settings(line: str) -> Iterator[tuple[str, str]]:
-    """The pairs of "name: value, name: value"; a value that starts with a quote is a JSON string."""
-    decoder = json.JSONDecoder(strict=False)
-    place = 0
-    while (colon := line.find(":", place)) >= 0:
-        name = line[place:colon].rpartition(",")[2].strip()
-        place = colon + 1
-        while line.startswith(" ", place):
-            place += 1
-        value = None
-        if line.startswith('"', place):
-            try:
-                value, place = decoder.raw_decode(line, place)
-            except ValueError:
-                value = None  # a quotation mark like any other
-        comma = line.find(",", place)
-        end = len(line) if comma < 0 else comma
-        yield name, cast(str, value) if value is not None else line[place:end].strip()
-        place = end + 1
-
-
-def _quoted(value: str) -> str:
-    """As AUTOMATIC1111 does it: only what would break the line is quoted."""
-    return json.dumps(value, ensure_ascii=False) if set(value) & set(',:\n"') else value
+def _from_parameters(text: str, path: Path) -> ReadRequest:
+    try:
+        fields, unknown = from_parameters(text)
+    except RequestError as error:
+        raise ImageError(f"its parameters are not readable: {error}", where=str(path)) from error
+    like = writer(unknown)
+    hashes = (each.partition(":") for each in unknown.pop("Lora hashes", "").split(",") if each.strip())
+    return ReadRequest(
+        fields,
+        unknown.pop("Model", None),
+        unknown,
+        "parameters",
+        like,
+        unknown.pop("Version", None),
+        unknown.pop("Model hash", None),
+        {name.strip(): value.strip() for name, _, value in hashes},
+    )
 
 
 def _from_own(text: str, path: Path) -> ReadRequest:

@@ -31,7 +31,9 @@ def read_png_texts(path: Path, keywords: Collection[str]) -> dict[str, str]:
     try:
         with path.open("rb") as file:
             if file.read(len(SIGNATURE)) != SIGNATURE:
-                raise ImageError("not a PNG file", "Only PNG files carry a request.", where=str(path))
+                raise ImageError(
+                    "not a PNG, JPEG or WebP file", "No other carries a request.", where=str(path)
+                )
             for keyword, text in _matching_texts(file, keywords):
                 texts.setdefault(keyword, text)
     except OSError as error:

@@ -68,10 +68,34 @@ def task_field(name: str, value: str) -> dict[str, Any] | None:
             return None
 
 
-def settle_strength(fields: dict[str, Any]) -> None:
-    """Of a picture in two passes, the strength is that of the second."""
+def settle(fields: dict[str, Any], unknown: dict[str, str]) -> None:
+    """What settings mean together: of a picture in two passes, the strength is that of the second, and the
+    size may be said instead of how many times as large it is.
+    """
+    size = unknown.get("Hires resize")
+    if size is not None and "width" in fields:
+        scale = _hires_scale((fields["width"], fields["height"]), size)
+        if scale is not None:
+            fields["hires_scale"] = scale
+            del unknown["Hires resize"]
     if "hires_scale" in fields and "strength" in fields:
         fields["hires_strength"] = fields.pop("strength")
+
+
+def _hires_scale(size: tuple[int, int], larger: str) -> float | None:
+    """How many times as large one size is as another; 0 stands for a side that follows the other.
+
+    None where none is: AUTOMATIC1111 then cuts the picture.
+    """
+    sides = larger.split("x")
+    if len(sides) != 2 or not all(side.isdecimal() and len(side) < 6 for side in sides):
+        return None
+    width, height = map(int, sides)
+    if max(width, height) == 0 or not all(0 < side < 100_000 for side in size):
+        return None
+    scale = width / size[0] if width else height / size[1]
+    fits = all(asked in (0, int(side * scale)) for asked, side in zip((width, height), size, strict=True))
+    return scale if fits else None
 
 
 def short(value: float) -> str:
