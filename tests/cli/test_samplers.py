@@ -79,10 +79,14 @@ def test_options_reach_the_request_and_come_back(draw: Run) -> None:
         "1.01",
     )
     guided = ("--guidance-scale", "5", "--guidance-rescale", "0.7", "--guidance-interval", "0.28,5.42")
-    assert draw(*walked, *guided, "--seed", "7", "--output", "first.png").status == 0
+    attended = ("--pag-scale", "3", "--pag-layers", "mid,up.1", "--sag-scale", "0.75")
+    weighed = ("--freeu", "1.5,1.6,0.9,0.2")
+    assert draw(*walked, *guided, *attended, *weighed, "--output", "first.png").status == 0
     request = read_request(Path("first.png")).request()
     assert (request.s_churn, request.s_tmin, request.s_tmax, request.s_noise) == (4, 0.1, 9, 1.01)
     assert (request.guidance_rescale, request.guidance_interval) == (0.7, (0.28, 5.42))
+    assert (request.pag_scale, request.pag_layers, request.sag_scale) == (3, ("mid", "up.1"), 0.75)
+    assert request.freeu == (1.5, 1.6, 0.9, 0.2)
 
 
 def test_a_picture_is_drawn_again_without_its_samplers_options(

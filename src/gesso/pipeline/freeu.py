@@ -22,9 +22,9 @@ FreeU = tuple[float, float, float, float]
 def freed(unet: UNet, freeu: FreeU | None) -> UNet:
     """The same network, with the same weights, whose first two blocks of the way up weigh what they read.
 
-    As in Diffusers: half of the backbone's channels are multiplied by a constant, as the paper's first
-    version has it; its second one lets the factor follow the mean of the feature map, and its settings are
-    others.
+    As in Diffusers: half of the backbone's channels are multiplied by a constant. The authors' code tells
+    the blocks by their width, and its second version lets the factor follow the mean of the feature map, so
+    its settings are others.
 
     Args:
         freeu: None gives the network itself.
