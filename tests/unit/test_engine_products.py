@@ -15,7 +15,7 @@ from torch.nn.functional import linear as torch_linear
 
 from gesso.engine.cpu import products
 from gesso.engine.cpu.product_tiles import PANEL, ROWS
-from gesso.engine.cpu.products import BLOCK, DEPTH, WIDEST, gated_linear, linear, shares
+from gesso.engine.cpu.products import BLOCK, DEPTH, WIDEST, gated_linear, linear, multiply_stack, shares
 from gesso.engine.cpu.tiled_linear import (
     COLUMNS,
     FEWEST_ROWS,
@@ -97,6 +97,20 @@ def test_gated_linear(m: int, k: int, n: int, biased: bool, size: float) -> None
     bias = normal(2 * n, seed=2) if biased else None
     judge = gated(x.double(), weight.double(), None if bias is None else bias.double())
     assert relative_error(gated_linear(x, weight, bias), judge) <= ROUNDING
+
+
+@settings(max_examples=20)
+@given(
+    p=st.integers(1, 4),
+    m=st.integers(1, BLOCK + 5),
+    k=st.integers(1, 2 * DEPTH),
+    panels=st.integers(1, 2 * WIDEST + 1),
+)
+@example(p=36, m=BLOCK + 1, k=DEPTH + 3, panels=1)
+def test_a_stack_of_products(p: int, m: int, k: int, panels: int) -> None:
+    x, weight = normal(p, m, k), normal(p, k, panels * PANEL, seed=1)
+    laid_out = weight.unflatten(2, (panels, PANEL)).transpose(1, 2).contiguous()
+    assert relative_error(multiply_stack(x, laid_out), x.double() @ weight.double()) <= ROUNDING
 
 
 def test_gates_of_every_size() -> None:

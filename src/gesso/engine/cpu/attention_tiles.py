@@ -27,6 +27,9 @@ COLUMNS = range(0, STRIP, LANES)
 ROWS = 4
 """Keys, or channels of the values, that meet a strip at a time."""
 
+UNROLLED = 8
+"""Channels, or keys, in a turn of the loops that multiply."""
+
 
 @vector_code
 def take_queries(
@@ -81,13 +84,15 @@ def score_keys(
     starts = [(first + d * row).at_most(last) for row in range(ROWS)]
     zero = largest.vector(0).constant(0.0)
     sums = [[Register(zero) for _ in COLUMNS] for _ in starts]
-    with d.steps(SQUARE) as eighth:
-        for c in (eighth + channel for channel in range(SQUARE)):
-            queries = [strip.vector(c * STRIP + column) for column in COLUMNS]
-            for start, row in zip(starts, sums, strict=True):
-                key = keys.number(start + c).vector()
-                for query, total in zip(queries, row, strict=True):
-                    total.vector = key.times(query, plus=total.vector)
+
+    def add_products(c: Whole) -> None:
+        queries = [strip.vector(c * STRIP + column) for column in COLUMNS]
+        for start, row in zip(starts, sums, strict=True):
+            key = keys.number(start + c).vector()
+            for query, total in zip(queries, row, strict=True):
+                total.vector = key.times(query, plus=total.vector)
+
+    d.each(add_products, UNROLLED)
     for index, column in enumerate(COLUMNS):
         highest = largest.vector(column)
         for row in range(ROWS):
@@ -143,13 +148,16 @@ def weigh_values(values: Pointer, count: Whole, powers: Pointer, shrinkage: Poin
         (row, column): Register(sums.vector(row * STRIP + column) * shrinkage.vector(column))
         for row, column in tile
     }
-    with count.steps() as key:
+
+    def add_key(key: Whole) -> None:
         weights = {column: powers.vector(key * STRIP + column) for column in COLUMNS}
         for row in range(ROWS):
             value = values.number(key * SQUARE + row).vector()
             for column, weight in weights.items():
                 total = totals[row, column]
                 total.vector = value.times(weight, plus=total.vector)
+
+    count.each(add_key, UNROLLED)
     for row, column in tile:
         sums.put(totals[row, column].vector, row * STRIP + column)
 

@@ -29,6 +29,9 @@ PANEL = 2 * LANES
 COLUMNS = range(0, PANEL, LANES)
 """Where a tile's vectors begin."""
 
+UNROLLED = 8
+"""Numbers of a row in a turn of the loop."""
+
 
 ERF = (0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429)
 """Abramowitz & Stegun 1964, formula 7.1.26: the error function to 1.5e-7."""
@@ -58,7 +61,6 @@ def begin_tile(
     """Six rows of x by a panel, both of so many numbers, plus the bias (PANEL,) -> six rows of y.
 
     Args:
-        count: of numbers, a multiple of eight.
         x_stride, y_stride: from one row of x, or of y, to the next.
         last: index of the last row that there is, which stands for those after it; they are not written.
     """
@@ -89,13 +91,15 @@ def multiply(
     """Emit the loop over the numbers of a row, and what puts the sums into y."""
     starts = [(x_stride * row).at_most(x_stride * last) for row in range(ROWS)]
     sums = [[Register(vector) for vector in row] for row in begin]
-    with count.steps(SQUARE) as first:
-        for c in (first + number for number in range(SQUARE)):
-            columns = [panel.vector(c * PANEL + column) for column in COLUMNS]
-            for start, row in zip(starts, sums, strict=True):
-                number = x.number(start + c).vector()
-                for column, total in zip(columns, row, strict=True):
-                    total.vector = number.times(column, plus=total.vector)
+
+    def add_products(c: Whole) -> None:
+        columns = [panel.vector(c * PANEL + column) for column in COLUMNS]
+        for start, row in zip(starts, sums, strict=True):
+            number = x.number(start + c).vector()
+            for column, total in zip(columns, row, strict=True):
+                total.vector = number.times(column, plus=total.vector)
+
+    count.each(add_products, UNROLLED)
     for index, row in enumerate(sums):
         start = y_stride * index
         with start.if_at_most(y_stride * last):

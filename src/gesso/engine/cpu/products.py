@@ -16,7 +16,6 @@ from torch import Tensor
 
 from gesso.engine.cpu.jit import inline, kernel, use_torch_threads
 from gesso.engine.cpu.product_tiles import PANEL, ROWS, begin_tile, continue_tile, gate_row, take_columns
-from gesso.engine.cpu.vectors import SQUARE
 
 BLOCK = 16 * ROWS
 """Rows that meet a panel before the next ones take their place: they stay in the second-level cache."""
@@ -45,6 +44,25 @@ def gated_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tenso
     """value · GELU(gate), of a linear layer that gives both in this order: (…, k) by (2n, k) -> (…, n)."""
     y = torch.empty(*x.shape[:-1], weight.shape[0] // 2)
     _run(_multiply_gated, x, weight, bias, y)
+    return y
+
+
+def multiply_stack(x: Tensor, panels: Tensor) -> Tensor:
+    """As many products side by side, of weights laid out by `in_panels`.
+
+    Args:
+        x: (p, m, k), float32, contiguous.
+        panels: (p, n / PANEL, k, PANEL).
+
+    Returns:
+        (p, m, n), n rounded up to whole panels.
+    """
+    use_torch_threads()
+    count, across, _, _ = panels.shape
+    y = torch.empty(*x.shape[:2], across * PANEL)
+    least = -(-torch.get_num_threads() // count)  # shares of each product that there are threads for
+    wide = -(-across // max(least, -(-across // WIDEST)))
+    _multiply_stack(x.numpy(), panels.numpy(), np.zeros(wide * PANEL, np.float32), y.numpy(), wide)
     return y
 
 
@@ -106,6 +124,23 @@ def _multiply_gated(x: Any, weight: Any, bias: Any, y: Any, rows: int, columns: 
                 gate_row(both, i * 2 * width, width, y, (row + i) * n + left)
 
 
+@kernel
+def _multiply_stack(x: Any, panels: Any, zeros: Any, y: Any, wide: int) -> None:
+    """x (p, m, k), panels (p, n / PANEL, k, PANEL) -> y (p, m, n), in shares of so many panels."""
+    count, m, k = x.shape
+    across = panels.shape[1]
+    shares = (across + wide - 1) // wide
+    for item in prange(count * shares):
+        product, left = item // shares, item % shares * wide
+        width = min(wide, across - left)
+        packed = panels[product, left : left + width].reshape(-1)
+        for row in range(0, m, BLOCK):
+            source = (product * m + row) * k
+            target = ((product * m + row) * across + left) * PANEL
+            stride, rows = across * PANEL, min(BLOCK, m - row)
+            _multiply_block(x, source, k, packed, width, zeros, 0, y, target, stride, rows)
+
+
 @inline
 def _multiply_block(
     x: Any,
@@ -122,7 +157,7 @@ def _multiply_block(
 ) -> None:
     """So many rows of x by all panels -> y, from one row of which to the next it is a stride."""
     turns = (k + DEPTH - 1) // DEPTH
-    depth = (k // SQUARE + turns - 1) // turns * SQUARE
+    depth = (k + turns - 1) // turns
     for begin in range(0, k, depth):
         numbers = min(depth, k - begin)
         for panel in range(panels):

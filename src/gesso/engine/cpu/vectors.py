@@ -46,6 +46,9 @@ class Whole:
     def __add__(self, other: Whole | int) -> Whole:
         return Whole(self.builder, self.builder.add(self.value, index_value(other)))
 
+    def __sub__(self, other: Whole | int) -> Whole:
+        return Whole(self.builder, self.builder.sub(self.value, index_value(other)))
+
     def __mul__(self, other: Whole | int) -> Whole:
         return Whole(self.builder, self.builder.mul(self.value, index_value(other)))
 
@@ -59,6 +62,19 @@ class Whole:
         times = self.builder.sdiv(self.value, index_value(step))
         with cgutils.for_range(self.builder, times, intp=INDEX) as loop:
             yield Whole(self.builder, loop.index) * step
+
+    def each(self, emit: Callable[[Whole], None], unrolled: int) -> None:
+        """Repeat what a function emits for 0, 1, … below this number; so many, a power of two, in a turn.
+
+        The end of a loop of few turns is mispredicted each time.
+        """
+        mask = self.builder.and_(self.value, ir.Constant(INDEX, -unrolled))
+        most = Whole(self.builder, mask)
+        with most.steps(unrolled) as first:
+            for index in range(unrolled):
+                emit(first + index)
+        with (self - most).steps() as index:
+            emit(most + index)
 
     @contextmanager
     def if_at_most(self, other: Whole) -> Iterator[None]:

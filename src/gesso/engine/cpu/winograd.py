@@ -16,6 +16,8 @@ from torch import Tensor
 
 from gesso.engine.cpu.heap import use_huge_pages
 from gesso.engine.cpu.jit import inline, kernel, pixels, use_torch_threads
+from gesso.engine.cpu.product_tiles import PANEL
+from gesso.engine.cpu.products import multiply_stack
 
 FILTER_TRANSFORMS = {  # G, by the side of the output tile
     2: [[1, 0, 0], [1 / 2, 1 / 2, 1 / 2], [1 / 2, -1 / 2, 1 / 2], [0, 0, 1]],
@@ -34,11 +36,12 @@ WORKSPACE = 16 * 2**20
 
 
 def transform_weight(weight: Tensor, tile: int) -> Tensor:
-    """Filters (out, in, 3, 3) -> G g Gᵀ as ((tile + 2)², in, out)."""
+    """Filters (out, in, 3, 3) -> G g Gᵀ in panels ((tile + 2)², out / PANEL, in, PANEL), zeros at the end."""
     use_torch_threads()
     g = np.asarray(FILTER_TRANSFORMS[tile], np.float32)
     out_channels, in_channels = weight.shape[:2]
-    transformed = use_huge_pages(torch.empty((tile + 2) ** 2, in_channels, out_channels))
+    panels = -(-out_channels // PANEL)
+    transformed = use_huge_pages(torch.empty((tile + 2) ** 2, panels, in_channels, PANEL))
     # one row a product: what it takes of each of the nine values of a filter
     _transform_filters(weight.contiguous().flatten(2).numpy(), np.kron(g, g), transformed.numpy())
     return transformed
@@ -49,7 +52,7 @@ def conv3x3(x: Tensor, weight: Tensor, bias: Tensor, *, doubled: bool = False) -
 
     Args:
         x: (b, in, h, w), float32; any layout, channels-last is the fast one.
-        weight: (36 or 16, in, out) from `transform_weight`.
+        weight: (36 or 16, out / PANEL, in, PANEL) from `transform_weight`.
         bias: (out,), or (b, out), one for each picture.
         doubled: convolve the nearest-neighbour enlargement of ``x`` to (2h, 2w), without making it.
 
@@ -60,7 +63,7 @@ def conv3x3(x: Tensor, weight: Tensor, bias: Tensor, *, doubled: bool = False) -
     source = pixels(x)
     b, h, w, in_channels = source.shape
     scale = 2 if doubled else 1
-    count, _, out_channels = weight.shape
+    count, out_channels = len(weight), bias.shape[-1]
     tile = 4 if count == 36 else 2
     y = torch.empty((b, out_channels, h * scale, w * scale), memory_format=torch.channels_last)
     if not y.numel():
@@ -76,30 +79,38 @@ def conv3x3(x: Tensor, weight: Tensor, bias: Tensor, *, doubled: bool = False) -
         taken = min(portion, rows - first)
         tiles = torch.empty(count, taken * across, in_channels)
         transform_input(source, tiles.numpy(), first, taken, scale)
-        products = torch.bmm(tiles, weight)  # (36, tiles, out)
+        products = multiply_stack(tiles, weight)  # (36, tiles, out)
         transform_output(products.numpy(), biases, target, first, taken)
     return y
 
 
 @kernel
 def _transform_filters(filters: Any, transform: Any, transformed: Any) -> None:
-    """filters (out, in, 9), transform (36, 9) -> (36, in, out); four input channels at a time."""
-    count, in_channels, out_channels = transformed.shape
-    for block in prange((in_channels + 3) // 4):
-        turned = np.empty((4, 9, out_channels), np.float32)
-        width = min(4, in_channels - 4 * block)
-        for o in range(out_channels):
-            for i in range(width):
-                for k in range(9):
-                    turned[i, k, o] = filters[o, 4 * block + i, k]
-        for i in range(width):
+    """filters (out, in, 9), transform (36, 9) -> (36, panels, in, PANEL); four input channels at a time."""
+    count, panels, in_channels, _ = transformed.shape
+    for panel in prange(panels):
+        first = panel * PANEL
+        turned = np.zeros((4, 9, PANEL), np.float32)
+        for i in range(0, in_channels, 4):
+            width = min(4, in_channels - i)
+            for o in range(min(PANEL, len(filters) - first)):
+                for j in range(width):
+                    for k in range(9):
+                        turned[j, k, o] = filters[first + o, i + j, k]
             for product in range(count):
                 row = transform[product]
-                for o in range(out_channels):
-                    value = row[0] * turned[i, 0, o] + row[1] * turned[i, 1, o] + row[2] * turned[i, 2, o]
-                    value += row[3] * turned[i, 3, o] + row[4] * turned[i, 4, o] + row[5] * turned[i, 5, o]
-                    value += row[6] * turned[i, 6, o] + row[7] * turned[i, 7, o] + row[8] * turned[i, 8, o]
-                    transformed[product, 4 * block + i, o] = value
+                for j in range(width):
+                    for o in range(PANEL):
+                        value = (
+                            row[0] * turned[j, 0, o] + row[1] * turned[j, 1, o] + row[2] * turned[j, 2, o]
+                        )
+                        value += (
+                            row[3] * turned[j, 3, o] + row[4] * turned[j, 4, o] + row[5] * turned[j, 5, o]
+                        )
+                        value += (
+                            row[6] * turned[j, 6, o] + row[7] * turned[j, 7, o] + row[8] * turned[j, 8, o]
+                        )
+                        transformed[product, panel, i + j, o] = value
 
 
 @inline
