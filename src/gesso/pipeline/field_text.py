@@ -11,6 +11,10 @@ from gesso.pipeline.fields import unknown_field
 from gesso.pipeline.request import GenerationRequest
 
 FIELDS: dict[str, Field[Any]] = {entry.name: entry for entry in fields(GenerationRequest)}
+PROFILE = "like"
+"""No field, but what fills in those that are left out; see `GenerationRequest.from_json`."""
+
+NAMES = (*FIELDS, PROFILE)
 TRUE, FALSE = ("true", "yes", "1"), ("false", "no", "0")
 MAX_DIGITS = 40  # no field has a number of more, and Python takes its time over thousands
 
@@ -22,8 +26,8 @@ def field_name(text: str) -> str:
         RequestError: there is no such field.
     """
     name = "_".join(text.casefold().replace("-", " ").replace("_", " ").split())
-    if name not in FIELDS:
-        raise unknown_field(text.strip(), list(FIELDS))
+    if name not in NAMES:
+        raise unknown_field(text.strip(), NAMES)
     return name
 
 
@@ -36,7 +40,7 @@ def value_of(name: str, text: str) -> Any:
         RequestError: the field takes a number or true or false, and the text is none.
     """
     kinds, plain = value_kinds(name), text.strip()
-    if FIELDS[name].default is None and plain.casefold() == "none":
+    if name in FIELDS and FIELDS[name].default is None and plain.casefold() == "none":
         return None
     if "bool" in kinds:
         return _truth(name, plain)
@@ -49,6 +53,8 @@ def value_of(name: str, text: str) -> Any:
 
 def value_kinds(name: str) -> set[str]:
     """The kinds of values a field takes, as its annotation names them: {"int", "None"}."""
+    if name == PROFILE:
+        return {"str"}
     return {kind.strip() for kind in str(FIELDS[name].type).split("|")}
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from gesso.errors import OutputError
-from gesso.pipeline.output import OutputPattern, as_output_errors, last_number
+from gesso.pipeline.output import OutputPattern, as_output_errors, escape, last_number
 from gesso.pipeline.request import GenerationRequest, ResolvedRequest
 
 LEDGER_NAME = "batch.jsonl"
@@ -156,11 +156,6 @@ def key_of(request: GenerationRequest, model: str) -> str:
         if name not in UNTOLD and value != _DEFAULTS[name]
     }
     return hashlib.sha256(json.dumps([model, told], sort_keys=True).encode()).hexdigest()
-
-
-def escape(folder: Path) -> str:
-    """A folder as an `OutputPattern` writes it."""
-    return str(folder).replace("{", "{{").replace("}", "}}")
 
 
 def _without_path(value: Any) -> Any:

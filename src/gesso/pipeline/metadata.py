@@ -93,6 +93,8 @@ def read_request(path: Path) -> ReadRequest:
     if "prompt" in texts or "workflow" in texts:
         fields, model = read_graph(texts.get("prompt"), str(path))
         return ReadRequest(fields, model, {}, "comfyui", "comfyui")
+    if "gesso-grid" in texts:
+        raise ImageError("it is the sheet of a grid", "Give one of the grid's pictures.", where=str(path))
     raise ImageError(
         "it carries no request",
         "Only pictures of gesso, AUTOMATIC1111, Forge or ComfyUI do, as they were saved there.",

@@ -101,7 +101,7 @@ class OutputPattern:
                 )
             if request.seed is not None or paths[0] == self.path(1, 0):
                 for path in paths:
-                    _check_free(path)
+                    check_free(path)
         for folder in {path if self.is_folder else path.parent for path in paths}:
             try_folder(folder)
 
@@ -205,7 +205,13 @@ def _temporary_in(folder: Path) -> Path:
     return folder / f".gesso-{secrets.token_hex(8)}.part"
 
 
-def _check_free(path: Path) -> None:
+def escape(path: Path) -> str:
+    """A path as a pattern of nothing but itself."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def check_free(path: Path) -> None:
+    """Refuse a name that is taken."""
     with as_output_errors(path):
         try:
             path.lstat()

@@ -8,8 +8,8 @@ from gesso.errors import ImageError
 from gesso.pipeline.exif_text import jpeg_exif, user_comment, webp_exif
 from gesso.pipeline.png_text import read_png_texts
 
-KEYWORDS = ("gesso", "parameters", "prompt", "workflow")
-"""Of a PNG file's texts: gesso's own, AUTOMATIC1111's, and the two of ComfyUI."""
+KEYWORDS = ("gesso", "gesso-grid", "parameters", "prompt", "workflow")
+"""Of a PNG file's texts: gesso's own, that of its grids, AUTOMATIC1111's, and the two of ComfyUI."""
 
 JPEG = b"\xff\xd8"
 
