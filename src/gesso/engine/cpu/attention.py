@@ -30,7 +30,7 @@ from gesso.engine.cpu.vectors import SQUARE
 KEYS = 128
 """Keys of a block: their logits with a strip of queries stay in the first-level cache."""
 
-STRIPS = 8
+STRIPS = 16
 """Strips of queries that a block of keys meets at most, before the next block takes its place."""
 
 STRIP_NUMBERS = 48 * 1024
