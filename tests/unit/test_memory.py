@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -143,6 +145,31 @@ def test_values_written_meanwhile_are_their_writers_matter(monkeypatch: pytest.M
     check.wait()
     with pytest.raises(KeysError, match="tensor weight has"):
         check_one_by_one({"weight": weight}, Path("model"))
+
+
+def test_a_program_that_ends_does_not_wait_for_the_check() -> None:
+    program = """if True:
+        import atexit
+        import time
+        from pathlib import Path
+
+        import torch
+
+        from gesso.weights import finite
+
+        def slowly(tensor):
+            time.sleep(0.05)
+            looked_at.append(tensor)
+            return True
+
+        looked_at, finite.is_finite = [], slowly
+        check = finite.FiniteCheck({str(index): torch.zeros(1) for index in range(2000)}, Path("model"))
+        atexit.register(lambda: print(len(looked_at), check.thread.is_alive()))
+    """
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    looked_at, alive = ended.stdout.split()  # when all threads have ended
+    assert alive == "False"
+    assert int(looked_at) < 1000
 
 
 def pixels(pipe: Pipeline, **fields: object) -> np.ndarray:

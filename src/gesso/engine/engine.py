@@ -93,14 +93,14 @@ def available(device: torch.device, dtype: torch.dtype) -> list[str]:
 def optimise(models: Sequence[nn.Module], names: Iterable[str]) -> None:
     """Switch optimisations on; those already on stay on."""
     wanted = set(names)
-    for optimisation in (each for name, each in OPTIMISATIONS.items() if name in wanted):
-        swaps = optimisation.swaps()
-        for model in models:
+    chosen = [(each, each.swaps()) for name, each in OPTIMISATIONS.items() if name in wanted]
+    for model in models:
+        for optimisation, _ in chosen:
             if optimisation.begin:
                 optimisation.begin(model)
-            for module in list(model.modules()):
-                suited = optimisation.suits is None or optimisation.suits(module)
-                if suited and type(module) in swaps:
+        for module in model.modules():
+            for optimisation, swaps in chosen:
+                if type(module) in swaps and (optimisation.suits is None or optimisation.suits(module)):
                     module.__class__ = swaps[type(module)]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock, Thread, main_thread
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ AT_ONCE = 1 << 20
 
 
 class FiniteCheck:
-    """Looks through weights in the background.
+    """Looks through weights in the background, until the program ends: then nobody will use them.
 
     Args:
         tensors: by the names they have in messages. One that is written to before it was seen is not
@@ -50,12 +50,12 @@ class FiniteCheck:
 
     def _look(self) -> None:
         try:
-            bad = (
-                name
-                for name, (tensor, before) in self.tensors.items()
-                if not is_finite(tensor) and writes(tensor) == before
-            )
-            self.name = next(bad, None)
+            for name, (tensor, before) in self.tensors.items():
+                if not main_thread().is_alive():
+                    raise RuntimeError("the program ended before all weights were looked at")
+                if not is_finite(tensor) and writes(tensor) == before:
+                    self.name = name
+                    break
         except Exception as failure:  # noqa: BLE001 (told to the one who waits)
             self.failure = failure
 
