@@ -136,7 +136,7 @@ def _split(text: str, field: str) -> list[str]:
         raise RequestError(
             f"its values cannot be told apart ({error})", 'Write "a, b",c.', where=field
         ) from error
-    return [value.strip() for value in (rows[0] if rows else [""])]
+    return [value.strip() for value in (rows[0] if rows and rows[0] else [""])]
 
 
 def _range(field: str, text: str) -> Iterator[int | float]:
@@ -146,7 +146,8 @@ def _range(field: str, text: str) -> Iterator[int | float]:
     numbers = [value_of(field, part) for part in parts]
     if len(parts) not in (2, 3) or None in numbers or not all(map(math.isfinite, numbers)):
         raise RequestError(f"{text!r:.60} is no range", advice, where=field)
-    start, stop, step = (Fraction(part) for part in (*parts, "1")[:3])
+    # By their digits: as Fraction(0.1) it would be what a float makes of it.
+    start, stop, step = (Fraction(str(number)) for number in (*numbers, 1)[:3])
     if step <= 0:
         raise RequestError(f"{text!r:.60} is a range by {parts[2]:.20}", advice, where=field)
     count = abs(stop - start) // step + 1
