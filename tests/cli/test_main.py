@@ -70,6 +70,29 @@ def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
     assert "gesso.cli.generate" in imported
 
 
+def test_the_built_in_model_draws_without_what_other_models_need(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from gesso.cli.main import run\n"
+        f"assert run(['a red house', '--steps', '1', '--output', {str(tmp_path)!r}]) == 0\n"
+        "print('imported', *sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    imported = done.stdout.rpartition("imported")[2].split()
+    heavy = {
+        "numba",
+        "llvmlite",
+        "huggingface_hub",
+        "requests",
+        "httpx",
+        "torch._inductor",
+        "scipy",
+        "diffusers",
+    }
+    assert not heavy & set(imported)
+    assert "gesso.models.unet" in imported
+
+
 # Finding the command
 
 

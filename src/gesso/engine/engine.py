@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from importlib import import_module
 from importlib.util import find_spec
 
 import torch
@@ -102,6 +103,16 @@ def optimise(models: Sequence[nn.Module], names: Iterable[str]) -> None:
             for optimisation, swaps in chosen:
                 if type(module) in swaps and (optimisation.suits is None or optimisation.suits(module)):
                     module.__class__ = swaps[type(module)]
+
+
+def load_compiler(names: Iterable[str]) -> None:
+    """Import what compiles the CPU's kernels if one of the named optimisations has any.
+
+    The first kernel would import it. That takes a third of a second, which can be had for nothing while
+    something else is waited for.
+    """
+    if any(OPTIMISATIONS[name].needs == "numba" for name in names):
+        import_module("gesso.engine.cpu.jit")
 
 
 def refresh(models: Sequence[nn.Module]) -> None:

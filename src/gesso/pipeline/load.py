@@ -63,7 +63,7 @@ def load_models(
     low_memory: bool,
 ) -> Pipeline:
     from gesso.engine.device import choose_device, choose_dtype
-    from gesso.engine.engine import choose_engine, optimise, read_engine
+    from gesso.engine.engine import choose_engine, load_compiler, optimise, read_engine
     from gesso.engine.residency import keep_one_part
     from gesso.engine.streaming import stream_weights
     from gesso.pipeline.pipeline import Pipeline
@@ -86,7 +86,14 @@ def load_models(
     stays = (None, "cpu") if low_memory else (chosen_dtype, chosen_device)
     models, tensors = assemble(checkpoint, *stays)
     check = None if low_memory else FiniteCheck(tensors, checkpoint.path)
-    optimise(models, choose_engine(engine, models.unet, chosen_device, chosen_dtype, low_memory=low_memory))
+    names = choose_engine(engine, models.unet, chosen_device, chosen_dtype, low_memory=low_memory)
+    optimise(models, names)
+
+    def before_use() -> None:
+        load_compiler(names)
+        if check:
+            check.wait()
+
     if check is None:
         check_one_by_one(tensors, checkpoint.path)
         for model in models:
@@ -99,7 +106,7 @@ def load_models(
         tokenizer,
         name=model_name(source),
         runs_in=(chosen_device, chosen_dtype) if low_memory else None,
-        before_use=check.wait if check else tuple,
+        before_use=before_use,
     )
 
 
