@@ -33,3 +33,17 @@ def test_an_unknown_optimisation_is_refused(draw: Run, here: Path, engine: str) 
     assert line.startswith('gesso: engine: there is no optimisation "turbo". Use auto, plain, or some of ')
     assert "winograd" in line
     assert not list(here.iterdir())
+
+
+def test_merged_tokens_are_part_of_the_picture(draw: Run) -> None:
+    assert draw("--seed", "7", "--token-merging", "0.5", "--output", "merged.png").status == 0
+    assert draw("--seed", "7", "--output", "whole.png").status == 0
+    with Image.open("merged.png") as merged, Image.open("whole.png") as whole:
+        assert "Token merging ratio: 0.5" in merged.info["parameters"]
+        assert "Token merging" not in whole.info["parameters"]
+        assert np.asarray(merged).tobytes() != np.asarray(whole).tobytes()
+
+
+def test_a_share_that_cannot_be_merged_is_refused(draw: Run, here: Path) -> None:
+    assert draw("--token-merging", "0.8").refused().startswith("gesso: token_merging: 0.8 is outside 0…0.75.")
+    assert not list(here.iterdir())

@@ -19,6 +19,7 @@ import gesso
 from gesso import GenerationRequest, Pipeline, read_request
 from gesso.config import UNetConfig
 from gesso.engine.cpu import heap
+from gesso.engine.cuda.graphed import GraphedUNet
 from gesso.engine.deep_cache import DeepCache
 from gesso.engine.engine import optimise
 from gesso.engine.optimisations import OPTIMISATIONS
@@ -197,6 +198,13 @@ def test_the_network_itself_stays_as_it_is() -> None:
     assert torch.equal(unet(*inputs()), whole)
     assert not any(isinstance(each, MergingTransformer) for each in unet.modules())
     assert {id(each) for each in network.parameters()} == {id(each) for each in unet.parameters()}
+
+
+def test_no_graph_of_the_whole_network_is_replayed() -> None:
+    unet = made()
+    unet.__class__ = GraphedUNet
+    assert type(merging_tokens(unet, 0.5)) is UNet
+    assert type(unet) is GraphedUNet
 
 
 def test_it_says_much_the_same() -> None:

@@ -54,7 +54,8 @@ OPTIONS = (
         "--token-merging",
         type=float,
         metavar="RATIO",
-        help="Let alike pixels attend as one, up to 0.75 of them: faster, another picture.  [default: 0]",
+        help="Merge this share of similar pixels before the largest attentions, up to 0.75: faster, "
+        "another picture.  [default: 0]",
     ),
 )
 

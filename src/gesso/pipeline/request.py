@@ -104,8 +104,8 @@ class GenerationRequest:
         pad_prompts: whether prompt and negative prompt are filled up with empty chunks to one length.
         deep_cache: compute the deep layers of the UNet at every N-th call only, 1 (every one) … 20: faster,
             and another picture (`gesso.engine.deep_cache`).
-        token_merging: share of the pixels that see their likes' answer in the largest self-attentions,
-            0 (none) … 0.75: faster, and another picture (`gesso.engine.token_merging`).
+        token_merging: share of the pixels that are merged with similar ones before the largest
+            self-attentions, 0 (none) … 0.75: faster, and another picture (`gesso.engine.token_merging`).
         image: a picture to start from: a file's path, its bytes, or a PIL image. None draws from text.
         strength: how much of it may change, in (0, 1]: the share of the steps that are walked. None is 0.8,
             and 1 where there is a mask.
