@@ -84,6 +84,17 @@ def tiling() -> Row:
     return [tile, repeated]
 
 
+def grid() -> Row:
+    cells = gesso.Grid(
+        "a red house beside a pine tree, at night",
+        x="guidance_scale=1,2,4,8",
+        y="prompt:at night=at night,at sunset,on snow",
+        seed=8,
+    )
+    images = {cell.place: image for cell, image in cells.draw(pipe)}
+    return [gesso.draw_sheet(cells, images, cell_size=96)]
+
+
 def two_passes() -> Row:
     side = pipe.config.image_size
     return [
@@ -103,6 +114,7 @@ ROWS: dict[str, Callable[[], Row]] = {
     "seed-resize": seed_resize,
     "tiling": tiling,
     "two-passes": two_passes,
+    "grid": grid,
 }
 
 

@@ -19,18 +19,22 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from gesso.config import ModelConfig as ModelConfig
     from gesso.errors import GessoError as GessoError
+    from gesso.pipeline.grid import Grid as Grid
     from gesso.pipeline.load import load as load
     from gesso.pipeline.metadata import read_request as read_request
     from gesso.pipeline.pipeline import Pipeline as Pipeline
     from gesso.pipeline.pipeline import Result as Result
     from gesso.pipeline.request import GenerationRequest as GenerationRequest
+    from gesso.pipeline.sheet import draw_sheet as draw_sheet
 
 _HOMES = {
     "GenerationRequest": "gesso.pipeline.request",
     "GessoError": "gesso.errors",
+    "Grid": "gesso.pipeline.grid",
     "ModelConfig": "gesso.config",
     "Pipeline": "gesso.pipeline.pipeline",
     "Result": "gesso.pipeline.pipeline",
+    "draw_sheet": "gesso.pipeline.sheet",
     "load": "gesso.pipeline.load",
     "read_request": "gesso.pipeline.metadata",
 }
