@@ -36,7 +36,7 @@ WORKSPACE = 16 * 2**20
 
 
 def transform_weight(weight: Tensor, tile: int) -> Tensor:
-    """Filters (out, in, 3, 3) -> G g Gᵀ in panels ((tile + 2)², out / PANEL, in, PANEL), filled with zeros."""
+    """Filters (out, in, 3, 3) -> G g Gᵀ in panels, ((tile + 2)², out / PANEL, in, PANEL)."""
     use_torch_threads()
     g = np.asarray(FILTER_TRANSFORMS[tile], np.float32)
     out_channels, in_channels = weight.shape[:2]
