@@ -45,5 +45,6 @@ def test_merged_tokens_are_part_of_the_picture(draw: Run) -> None:
 
 
 def test_a_share_that_cannot_be_merged_is_refused(draw: Run, here: Path) -> None:
-    assert draw("--token-merging", "0.8").refused().startswith("gesso: token_merging: 0.8 is outside 0…0.75.")
+    line = draw("--token-merging", "0.8").refused()
+    assert line.startswith("gesso: token_merging: 0.8 is outside 0…0.75.")
     assert not list(here.iterdir())
