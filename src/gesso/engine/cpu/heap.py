@@ -45,8 +45,8 @@ def return_freed_memory() -> None:
 def use_huge_pages(fresh: Tensor) -> Tensor:
     """Ask Linux to back memory that nobody has written to yet with huge pages; returns the tensor.
 
-    The kernel then clears 2 MB at a time, not 4 KB, which costs less than half (madvise(2)). What does not
-    fill a huge page stays as it is, as does everything where Linux is set never to use them.
+    The kernel then clears 2 MB at a time, not 4 KB, and is called that much less often (madvise(2)). What
+    does not fill a huge page stays as it is, as does everything where Linux is set never to use them.
     """
     advise = madvise()
     first = -(-fresh.data_ptr() // HUGE_PAGE) * HUGE_PAGE
