@@ -18,7 +18,7 @@ from gesso.engine.engine import optimise
 from gesso.engine.watched import attention_on
 from gesso.errors import RequestError
 from gesso.models.attention import CrossAttention
-from gesso.pipeline.heatmap_sheet import array_file, heatmap_sheet, shortened
+from gesso.pipeline.heatmap_sheet import array_file, heatmap_sheet
 from gesso.pipeline.heatmaps import MAX_WORDS, HeatmapRecorder, Heatmaps, halved
 from gesso.pipeline.pipeline import Pipeline, last_step
 
@@ -191,16 +191,6 @@ def test_sheets_of_any_shape(size: tuple[int, int]) -> None:
     words = ["cat", "猫", "supercalifragilistic" * 4, *(str(number) for number in range(40))]
     sheet = heatmap_sheet(Image.new("RGB", size), made_up(*words))
     assert max(sheet.size) < 3000
-
-
-def test_long_names_are_cut() -> None:
-    from PIL import ImageFont
-
-    font = ImageFont.load_default(14)
-    assert shortened("cat", font, 100) == "cat"
-    cut = shortened("c" * 100, font, 100)
-    assert cut.endswith("...")
-    assert font.getlength(cut) <= 100
 
 
 def test_arrays_come_back() -> None:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import io
 import math
-from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from gesso.pipeline.canvas import Box
 from gesso.pipeline.heatmaps import Heatmaps
-
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+from gesso.pipeline.lettering import Lettering
 
 TILE = 192
 """Pixels of the longer side of each picture on a sheet."""
@@ -25,8 +23,6 @@ GAP = 8
 TEXT_SIZE = 14
 WIDER = 1.6
 """Columns to rows of a sheet."""
-
-WIDE_FONTS = ("DejaVuSans.ttf", "Arial Unicode.ttf", "arial.ttf")
 
 SHOWN = 0.6
 """How much of the colours, and how little of the picture below them, there is."""
@@ -99,32 +95,15 @@ def contact_sheet(tiles: list[Tile]) -> Image.Image:
     rows = math.ceil(len(tiles) / columns)
     across, down = max(width, TILE // 2) + GAP, height + LABEL + GAP
     page = Image.new("RGB", (columns * across + GAP, rows * down + GAP), "white")
-    pen, font = ImageDraw.Draw(page), font_for("".join(tile.name for tile in tiles))
+    pen, lettering = ImageDraw.Draw(page), Lettering(TEXT_SIZE)
     for place, tile in enumerate(tiles):
         row, column = divmod(place, columns)
         left, top = column * across + GAP, row * down + GAP
         page.paste(tile.picture, (left, top))
-        room = across - GAP - font.getlength(f"  {tile.number}")
-        label = f"{shortened(tile.name, font, room)}  {tile.number}"
-        pen.text((left, top + height + 4), label, "black", font)
+        room = across - GAP - lettering.width(f"  {tile.number}")
+        (name,) = lettering.wrap(tile.name, room, lines=1)
+        lettering.write(pen, (left, top + height + 4), [f"{name}  {tile.number}"], "black")
     return page
-
-
-def font_for(text: str) -> Font:
-    """Pillow's own, which has ASCII alone; for other letters one of the system's, if there is one."""
-    for name in () if text.isascii() else WIDE_FONTS:
-        with suppress(OSError):
-            return ImageFont.truetype(name, TEXT_SIZE)
-    return ImageFont.load_default(TEXT_SIZE)
-
-
-def shortened(name: str, font: Font, width: float) -> str:
-    """As much of a name as fits."""
-    if font.getlength(name) <= width:
-        return name
-    while name and font.getlength(name + "...") > width:
-        name = name[:-1]
-    return name + "..."
 
 
 def array_file(heatmaps: Heatmaps) -> bytes:

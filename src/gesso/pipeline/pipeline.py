@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -32,6 +33,7 @@ from gesso.pipeline.hires import enlarge, second_pass
 from gesso.pipeline.image_to_image import start_from_image, start_from_latents
 from gesso.pipeline.images import to_pil
 from gesso.pipeline.inpainting import start_over_mask
+from gesso.pipeline.preview import DrawingStep, Previewer, linear_previewer, tiny_previewer
 from gesso.pipeline.prompts import Prompts, read_prompts
 from gesso.pipeline.quality_fields import check_quality_with
 from gesso.pipeline.request import GenerationRequest, ResolvedRequest
@@ -132,7 +134,7 @@ class Pipeline:
     @torch.inference_mode()
     def stream(
         self, request: GenerationRequest, *, heatmaps: HeatmapRecorder | None = None
-    ) -> Iterator[Step]:
+    ) -> Iterator[DrawingStep]:
         """Yield each denoising step of one batch; the last one carries the finished latents.
 
         Args:
@@ -142,9 +144,14 @@ class Pipeline:
         self.check(request)
         with explain_exhaustion(f"{request.count} × {request.width}×{request.height} pixels", SMALLER):
             self.before_use()
-            latents = yield from self._walk(request, request.walked_steps, self.start, heatmaps)
-            if request.hires_scale is not None:
-                yield from self._second_pass(request, latents, heatmaps)
+            previewer = self.previewer()
+            for step in self._passes(request, heatmaps):
+                yield DrawingStep(step.index, step.sigma, step.x, step.denoised, previewer)
+
+    def _passes(self, request: ResolvedRequest, heatmaps: HeatmapRecorder | None) -> Iterator[Step]:
+        latents = yield from self._walk(request, request.walked_steps, self.start, heatmaps)
+        if request.hires_scale is not None:
+            yield from self._second_pass(request, latents, heatmaps)
 
     def _walk(
         self,
@@ -302,6 +309,20 @@ class Pipeline:
                 to_pil(decode_latents(self.autoencoder, part, self.dtype, tiling))[0]
                 for part in latents.split(1)
             ]
+
+    def previewer(self, decoder: str | Path | None = None) -> Previewer:
+        """What shows pictures in the making, to be used for as many as one likes.
+
+        Args:
+            decoder: the file of a tiny decoder (TAESD), which shows detail; None is a linear map.
+
+        Raises:
+            CheckpointError: the file is not readable, or no decoder of this model's latents.
+        """
+        if decoder is not None:
+            return tiny_previewer(decoder, self.config.autoencoder, self.device)
+        decode = partial(decode_latents, self.autoencoder, dtype=self.dtype, tiling=None)
+        return linear_previewer(self.config.autoencoder, lambda latents: decode(latents.to(self.device)))
 
     def check(self, request: ResolvedRequest) -> None:
         """Refuse what this model was not made for, or not loaded for.
