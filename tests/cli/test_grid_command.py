@@ -83,6 +83,10 @@ def test_nothing_is_written_if_a_cell_cannot_be_drawn(
     assert list(here.iterdir()) == []
 
 
+def test_something_has_to_vary(grid: Run) -> None:
+    assert grid("--steps", "1").status == 2
+
+
 def test_nothing_is_overwritten(grid: Run) -> None:
     Path("old").mkdir()
     Path("old/x2.png").write_bytes(b"")

@@ -89,6 +89,8 @@ def grid(
     from gesso.pipeline.sheet import Sheet, largest_size
     from gesso.pipeline.sheet_text import sheet_info
 
+    if x is None and y is None and z is None:
+        raise click.UsageError("Say what varies: --x FIELD=VALUES, --y or --z.")
     started = time.perf_counter()
     settings = {name: options.pop(name) for name in MODEL_OPTIONS}
     fields = {name: value for name, value in options.items() if value is not None}
