@@ -84,6 +84,24 @@ def tiling() -> Row:
     return [tile, repeated]
 
 
+def perturbed_attention() -> Row:
+    pag = {"pag_scale": 3, "pag_layers": "up.1"}
+    return [
+        picture
+        for fields in ({"guidance_scale": 1}, {})
+        for picture in draw(SCENE, **fields) + draw(SCENE, **fields, **pag)
+    ]
+
+
+def self_attention() -> Row:
+    return [picture for scale in (0, 1, 2, 4) for picture in draw(SCENE, sag_scale=scale)]
+
+
+def freeu() -> Row:
+    settings = (None, "1.1,1.1,0.9,0.8", "1.3,1.3,0.9,0.5", "1.5,1.6,0.9,0.2")
+    return [picture for each in settings for picture in draw(SCENE, freeu=each)]
+
+
 def grid() -> Row:
     cells = gesso.Grid(
         "a red house beside a pine tree, at night",
@@ -113,6 +131,9 @@ ROWS: dict[str, Callable[[], Row]] = {
     "variations": variations,
     "seed-resize": seed_resize,
     "tiling": tiling,
+    "perturbed-attention": perturbed_attention,
+    "self-attention": self_attention,
+    "freeu": freeu,
     "two-passes": two_passes,
     "grid": grid,
 }
