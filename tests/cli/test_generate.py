@@ -131,14 +131,16 @@ def test_options_override_the_picture(draw: Run, gesso: Run, tiny_model: Path) -
 def test_another_model_and_unknown_settings_are_mentioned(gesso: Run, tiny_model: Path) -> None:
     info = PngImagePlugin.PngInfo()
     info.add_text(
-        "parameters", "a tree\nSteps: 2, Sampler: Euler a, Seed: 3, Model: v1-5, Lo\x1bra: 1, RNG: CPU"
+        "parameters",
+        "a tree\nSteps: 2, Sampler: Euler a, Seed: 3, Model: v1-5, Lo\x1bra: 1, Model hash: 6ce0",
     )
     Image.new("RGB", (8, 8)).save("web.png", pnginfo=info)
     ended = gesso("--from", "web.png", "--model", tiny_model, "--output", "c.png")
     assert (ended.status, ended.out) == (0, "c.png\n")
     assert ended.err.splitlines() == [
-        r"gesso: web.png: left out what gesso does not know: Lo\x1bra, RNG",
-        "gesso: web.png was drawn with v1-5; drawing with tiny",
+        "gesso: web.png: drawing it as a1111 does",
+        r"gesso: web.png: left out what gesso does not know: Lo\x1bra: 1",
+        "gesso: web.png was drawn with v1-5 (6ce0); drawing with tiny",
     ]
 
 
@@ -146,8 +148,8 @@ def test_another_model_and_unknown_settings_are_mentioned(gesso: Run, tiny_model
     ("content", "message"),
     [
         (None, "lost.png: cannot be read (No such file or directory)"),
-        (b"", "not a PNG file"),
-        (b"<html>", "not a PNG file"),
+        (b"", "not a PNG, JPEG or WebP file"),
+        (b"<html>", "not a PNG, JPEG or WebP file"),
         (b"\x89PNG\r\n\x1a\n", "carries no request"),
     ],
 )

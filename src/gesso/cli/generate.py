@@ -14,8 +14,10 @@ from gesso.cli.drawing import count_steps, draw, load_pipeline
 from gesso.cli.message import say
 from gesso.cli.options import model_options
 from gesso.cli.request_options import request_options
+from gesso.errors import ImageError
 
 if TYPE_CHECKING:
+    from gesso.pipeline.metadata import ReadRequest
     from gesso.pipeline.request import GenerationRequest
 
 
@@ -26,8 +28,9 @@ if TYPE_CHECKING:
     "--from",
     "source",
     type=click.Path(path_type=Path),
-    metavar="PICTURE.png",
-    help="Make a picture again from what it says of itself; other options change it.",
+    metavar="PICTURE",
+    help="Make a picture again from what it says of itself, also one of AUTOMATIC1111, Forge or plain "
+    "ComfyUI; other options change it.",
 )
 @model_options
 @click.option(
@@ -59,12 +62,13 @@ def generate(
     gesso generate "a castle" --image sketch.png --strength 0.6
     gesso generate "a (red:1.3) house, [day:night:0.5]" --emphasis comfy
     gesso generate --from outputs/house.png --steps 50
+    gesso generate "a castle" --like a1111 --sampler "Euler a" --seed 7
     """
     from gesso.cli.progress import progress_bar
     from gesso.pipeline.output import OutputPattern
 
     started = time.perf_counter()
-    request, drawn_with = read_fields(
+    request, found = read_fields(
         source, {name: value for name, value in fields.items() if value is not None}
     )
     pattern = OutputPattern(output)
@@ -75,8 +79,9 @@ def generate(
     pipeline = load_pipeline(
         model, device=device, dtype=dtype, engine=engine, ema=ema, low_memory=low_memory
     )
-    if drawn_with not in (None, pipeline.name):
-        say(f"{source} was drawn with {drawn_with}; drawing with {pipeline.name}")
+    if found is not None and found.model not in (None, pipeline.name):
+        hashed = f" ({found.model_hash})" if found.model_hash else ""
+        say(f"{source} was drawn with {found.model}{hashed}; drawing with {pipeline.name}")
     resolved = request.resolve(pipeline.config)
     pattern.check_writable(resolved)
     for note in notes(resolved):
@@ -88,26 +93,39 @@ def generate(
     if as_json:
         seconds = round(time.perf_counter() - started, 3)
         report = {"pictures": pictures, "request": resolved.to_json(), "model": pipeline.name}
+        if found is not None:
+            report["from"] = {"model": found.model, "version": found.version, "unknown": found.unknown}
         click.echo(json.dumps({**report, "seconds": seconds}))
 
 
-def read_fields(source: Path | None, fields: dict[str, Any]) -> tuple[GenerationRequest, str | None]:
-    """The request of the options, over that of the picture given by ``--from``, and that one's model."""
+def read_fields(
+    source: Path | None, fields: dict[str, Any]
+) -> tuple[GenerationRequest, ReadRequest | None]:
+    """The request of the options, over that of the picture given by ``--from``, and what that one says."""
     from gesso.pipeline.request import GenerationRequest
 
     if source is None:
         if "prompt" not in fields:
-            raise click.UsageError('Give a PROMPT (it may be ""), or --from PICTURE.png.')
+            raise click.UsageError('Give a PROMPT (it may be ""), or --from PICTURE.')
         return GenerationRequest.from_json(fields), None
 
     from gesso.pipeline.metadata import read_request
 
     found = read_request(source)
+    if found.source != "gesso" and "strength" in found.fields and "image" not in fields:
+        raise ImageError(
+            "it was drawn over another picture, which it does not carry",
+            "Give that one with --image.",
+            where=str(source),
+        )
+    if found.like is not None:
+        say(f"{source}: drawing it as {found.like} {found.version or ''}".rstrip() + " does")
     if found.unknown:
-        say(f"{source}: left out what gesso does not know: {shorten(', '.join(found.unknown), 200)}")
+        left_out = ", ".join(f"{name}: {value}" for name, value in found.unknown.items())
+        say(f"{source}: left out what gesso does not know: {shorten(left_out, 400)}")
     if "sampler" in fields:
         from gesso.diffusion.samplers import OPTIONS
 
         # The picture's schedule and options went with its sampler.
         fields = {**dict.fromkeys(("schedule", *OPTIONS)), **fields}
-    return found.request(**fields), found.model
+    return found.request(**fields), found

@@ -89,7 +89,9 @@ def kl_optimal_to_the_end(noise_schedule: NoiseSchedule, steps: int) -> list[flo
 def beta_over_timesteps(noise_schedule: NoiseSchedule, steps: int) -> list[float]:
     """Quantiles of the beta distribution over timesteps, rounded to whole ones, each once."""
     places = [beta_quantile(1 - k / steps, 0.6, 0.6) for k in range(steps)]
-    return list(dict.fromkeys(float(round(place * (noise_schedule.steps - 1))) for place in places))
+    half_up = 0.5 + 1e-9  # the median is half way between two timesteps: ComfyUI takes the noisier one
+    timesteps = (math.floor(place * (noise_schedule.steps - 1) + half_up) for place in places)
+    return [float(timestep) for timestep in dict.fromkeys(timesteps)]
 
 
 FIRST_CHAIN = Grid(first_chain, "timesteps", has_end=True)

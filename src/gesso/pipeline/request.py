@@ -207,6 +207,15 @@ class GenerationRequest:
             self._set(name, value)
         check_prompts(self)
 
+    @classmethod
+    def like(cls, program: str, prompt: str, **fields: Any) -> Self:
+        """A request that draws as a program of `gesso.pipeline.profiles`, in what the fields leave open.
+
+        Raises:
+            RequestError: the program is unknown, or a value cannot be drawn.
+        """
+        return cls(**find_profile(program).fill({"prompt": prompt, **fields}))
+
     def _check_seed(self) -> None:
         if self.seed is None:
             return
