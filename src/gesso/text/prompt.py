@@ -29,7 +29,8 @@ So ``(cat:[1:1.5:0.5])`` is a cat whose weight grows half way.
 
 Where this departs from AUTOMATIC1111: ``: number`` at the end of a prompt without any AND is text ("4:3");
 brackets may hold a BREAK; numbers may have an exponent, and are refused if they are NaN or infinite. A
-switch comes after step ``when`` as its documentation has it, where the program itself is one step late.
+switch comes after step ``when`` as its documentation has it, where the program itself is one step late;
+`Prompt.calls` is for that.
 """
 
 from __future__ import annotations
