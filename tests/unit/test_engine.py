@@ -27,7 +27,7 @@ from gesso.engine.cached_context import CachedCrossAttention
 from gesso.engine.cpu import attention as attention_kernel
 from gesso.engine.cpu import group_norm, heap, products, winograd
 from gesso.engine.cpu.packed_conv import PACKS, PackedConv2d
-from gesso.engine.engine import choose_engine, optimise, refresh, switch_off
+from gesso.engine.engine import LIGHT, choose_engine, optimise, refresh, switch_off
 from gesso.engine.optimisations import OPTIMISATIONS
 from gesso.engine.stamp import stamp
 from gesso.errors import RequestError
@@ -559,7 +559,11 @@ def test_pictures_are_the_same(model: str, tiny_model: Path) -> None:
 def test_engines_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     unet, cpu = made(UNet, UNET), torch.device("cpu")
     assert choose_engine("plain", unet, cpu, torch.float32) == []
-    assert choose_engine("auto", unet, cpu, torch.float32) == [], "small models stay plain"
+    light = choose_engine("auto", unet, cpu, torch.float32)
+    assert light == list(LIGHT), "small models take what loads no compiler"
+    assert choose_engine("auto", unet, cpu, torch.float32, low_memory=True) == [
+        name for name in LIGHT if not OPTIMISATIONS[name].takes_memory
+    ]
     assert choose_engine(" winograd , tiled-products,", unet, cpu, torch.float32) == [
         "winograd",
         "tiled-products",

@@ -18,7 +18,10 @@ from gesso.errors import RequestError
 log = logging.getLogger(__name__)
 
 SMALLEST_MODEL = 100_000_000
-"""Parameters of the UNet from which "auto" optimises: below, loading kernels costs more than they save."""
+"""Parameters of the UNet from which "auto" loads kernels: below, that costs more than they save."""
+
+LIGHT = ("channels-last", "packed-weights", "shared-prefix", "cached-context")
+"""What "auto" switches on below that: what loads nothing, and changes nothing but the model."""
 
 
 def choose_engine(
@@ -42,11 +45,9 @@ def choose_engine(
     names = read_engine(engine, device)
     if names is not None:
         return names
-    if sum(parameter.numel() for parameter in unet.parameters()) < SMALLEST_MODEL:
-        return []
-    return [
-        name for name in available(device, dtype) if not (low_memory and OPTIMISATIONS[name].takes_memory)
-    ]
+    small = sum(parameter.numel() for parameter in unet.parameters()) < SMALLEST_MODEL
+    names = available(device, dtype, LIGHT if small else tuple(OPTIMISATIONS))
+    return [name for name in names if not (low_memory and OPTIMISATIONS[name].takes_memory)]
 
 
 def read_engine(engine: str, device: torch.device) -> list[str] | None:
@@ -79,11 +80,11 @@ def read_engine(engine: str, device: torch.device) -> list[str] | None:
     return names
 
 
-def available(device: torch.device, dtype: torch.dtype) -> list[str]:
-    """The names of all that help on a device in a precision, and have what they need."""
+def available(device: torch.device, dtype: torch.dtype, names: Iterable[str] = OPTIMISATIONS) -> list[str]:
+    """Those of some optimisations that help on a device in a precision, and have what they need."""
     if device.type == "cpu" and dtype != torch.float32:
         return []
-    names = [name for name, each in OPTIMISATIONS.items() if device.type in each.devices]
+    names = [name for name in names if device.type in OPTIMISATIONS[name].devices]
     missing = {need for name in names if (need := OPTIMISATIONS[name].needs) and not find_spec(need)}
     for need in sorted(missing):
         off = [name for name in names if OPTIMISATIONS[name].needs == need]
