@@ -29,6 +29,7 @@ COMMANDS = (
     "samplers",
     "bench",
     "train",
+    "storybook",
 )
 
 COLLECTOR_THRESHOLDS = (100_000, 20, 100)

@@ -55,6 +55,54 @@ def storybook(output: Path, device: str, autoencoder_steps: int | None, denoiser
     click.echo(str(run.export()))
 
 
+@train.command()
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    default=Path("runs/probe"),
+    show_default=True,
+    metavar="FOLDER",
+    help="Keeps the state to resume from, the losses, and at the end probe.safetensors.",
+)
+@click.option(
+    "--device", default="auto", metavar="cpu|cuda|mps|auto", help="Where to train.  [default: auto]"
+)
+@click.option("--steps", type=click.IntRange(1), metavar="N", help="Instead of the recipe's.")
+@click.option(
+    "--model", "-m", metavar="MODEL", help="Train on this model's autoencoder's pictures as well."
+)
+def probe(output: Path, device: str, steps: int | None, model: str | None) -> None:
+    """Train the small network that reads pictures for `gesso storybook score`.
+
+    It learns from renderings, sharp and blemished, and measures at the end how much it reads rightly.
+    Interrupt it whenever you like: the same command goes on where it was.
+
+    \b
+    gesso train probe --output runs/probe
+    gesso storybook score --probe runs/probe/probe.safetensors
+    """
+    from gesso.engine.device import choose_device
+    from gesso.pipeline.load import load
+    from gesso.training.probe import ProbeRun
+
+    chosen = choose_device(device)
+    blurring = load(model, device=device, dtype="float32", engine="plain") if model else None
+    run = (
+        ProbeRun(output, chosen, steps=steps)
+        if blurring is None
+        else ProbeRun(
+            output,
+            chosen,
+            steps=steps,
+            autoencoder=blurring.autoencoder,
+            autoencoder_size=blurring.config.image_size,
+        )
+    )
+    follow(run.trainer)
+    click.echo(str(run.export()))
+
+
 def follow(trainer: Trainer[Any]) -> None:
     """Run one stage to its end behind a progress bar; leave between two steps on an interrupt."""
     from gesso.cli.progress import progress_bar

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import TypeVar
 
@@ -56,6 +57,15 @@ def sample_scene(rng: Random, world: World = WHOLE, *, held_out: bool | None = F
         scene = _sample_any(rng, world)
         if held_out is None or is_held_out(scene) == held_out:
             return scene
+
+
+def rearranged(scene: Scene, rng: Random) -> Scene:
+    """Another scene that the same complete caption fits: everything else is drawn anew."""
+    wishes = [Wish(group.kind, group.color, group.count, group.scale) for group in scene.groups]
+    backdrop = _sample_backdrop(rng)
+    groups = LAYOUTS[scene.relation](rng, wishes, scene.relation, backdrop.horizon)
+    named = tuple(replace(new, scale=old.scale) for new, old in zip(groups, scene.groups, strict=True))
+    return replace(scene, groups=named, backdrop=backdrop)
 
 
 def _sample_any(rng: Random, world: World) -> Scene:
