@@ -104,6 +104,10 @@ def test_clip_skip_that_no_program_has(program: str, counted: int) -> None:
         ({"discard_penultimate": 1}, r"^discard_penultimate: 1 is neither true nor false"),
         ({"image_rules": None}, r"^image_rules: None is not a name"),
         ({"prompt_timing": "step"}, r'^prompt_timing: "step" is unknown'),
+        (
+            {"like": "a1111", "hires_scale": 2, "hires_strength": 0.01},
+            r"^hires_strength: 20 steps at 0.01 are the last of 2,000, more than 1000",
+        ),
         ({"pad_prompts": None}, r"^pad_prompts: None is neither true nor false"),
     ],
 )

@@ -24,6 +24,7 @@ MAX_PADDING = 2048
 MAX_SCALE = 8.0
 MAX_SEED = 2**64 - 1
 MAX_SIDE = 8192
+MAX_STEPS = 1000
 DEFAULT_STRENGTH = 0.8
 """Of image to image, as in Diffusers; what is masked is drawn from noise alone."""
 
@@ -143,7 +144,7 @@ def _check_strength(request: GenerationRequest) -> float | None:
     if request.strength is None:
         return None
     strength = _share(request.strength, "strength")
-    _at_least_one_step(request, request.steps, strength, "strength")
+    _check_walk(request, request.steps, strength, "strength")
     return strength
 
 
@@ -154,8 +155,17 @@ def _share(value: object, where: str) -> float:
     return share
 
 
-def _at_least_one_step(request: GenerationRequest, steps: int, strength: float, where: str) -> None:
-    if steps_from_picture(steps, strength, request.image_rules)[1] == 0:
+def _check_walk(
+    request: GenerationRequest, steps: int, strength: float, where: str, *, second: bool = False
+) -> None:
+    planned, walked = steps_from_picture(steps, strength, request.image_rules, second=second)
+    if planned > MAX_STEPS:
+        raise RequestError(
+            f"{steps} steps at {strength:g} are the last of {planned:,}, more than {MAX_STEPS}",
+            "Use more, or fewer steps.",
+            where=where,
+        )
+    if walked == 0:
         raise RequestError(
             f"{strength:g} of {steps} steps is less than one", "Use more of either.", where=where
         )
@@ -207,7 +217,7 @@ def _check_hires(request: GenerationRequest) -> dict[str, Any]:
             where="hires_scale",
         )
     steps = request.hires_steps or request.steps
-    _at_least_one_step(request, steps, kept["hires_strength"], "hires_strength")
+    _check_walk(request, steps, kept["hires_strength"], "hires_strength", second=True)
     return kept
 
 
