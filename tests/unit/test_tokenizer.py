@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gesso.errors import CheckpointError, FormatError, PromptError
+from gesso.text import vocabulary
 from gesso.text.limits import MAX_PROMPT_BYTES
 from gesso.text.tokenizer import CLIP_FOLDER, Tokenizer
 from gesso.text.vocabulary import MIN_VOCAB_SIZE, train_tokenizer
@@ -105,9 +108,9 @@ def test_corrupt_whole_file_is_a_format_error(tmp_path: Path) -> None:
 
 def test_training_lays_ids_out_as_clip_does(tmp_path: Path) -> None:
     tokenizer = train_tokenizer(CAPTIONS, MIN_VOCAB_SIZE + 20, tmp_path)
-    vocabulary = json.loads((tmp_path / "vocab.json").read_text(encoding="utf-8"))
-    assert list(vocabulary.values()) == list(range(MIN_VOCAB_SIZE + 20))
-    tokens = list(vocabulary)
+    ids = json.loads((tmp_path / "vocab.json").read_text(encoding="utf-8"))
+    assert list(ids.values()) == list(range(MIN_VOCAB_SIZE + 20))
+    tokens = list(ids)
     assert [token + "</w>" for token in tokens[:256]] == tokens[256:512]
     assert tokens[-2:] == ["<|startoftext|>", "<|endoftext|>"]
     assert tokenizer.size == MIN_VOCAB_SIZE + 20
@@ -125,6 +128,24 @@ def test_training_is_repeatable_and_encodes_unseen_bytes(tmp_path: Path) -> None
     for name in ("vocab.json", "merges.txt"):
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
     assert first.decode(first.encode("猫 😀")) == "猫 😀"
+
+
+@given(st.lists(st.text(alphabet="abc 红的,", max_size=24), max_size=12))
+def test_each_merge_is_of_the_most_frequent_pair(captions: list[str]) -> None:
+    """The counts that are carried on from merge to merge are those that counting anew gives."""
+    words = vocabulary._count_words(captions)
+    expected = []
+    while pairs := sum(
+        (
+            Counter({pair: count * n for pair, n in Counter(pairwise(word)).items()})
+            for word, count in words.items()
+        ),
+        Counter(),
+    ):
+        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
+        words = Counter({vocabulary._merged(word, best): count for word, count in words.items()})
+        expected.append(best)
+    assert vocabulary._learn_merges(captions, limit=10_000) == expected
 
 
 def test_training_refuses_a_vocabulary_smaller_than_the_bytes(tmp_path: Path) -> None:

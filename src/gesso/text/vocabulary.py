@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
@@ -64,18 +64,28 @@ def _learn_merges(captions: Iterable[str], limit: int) -> list[Pair]:
     Sennrich et al. 2016, Algorithm 1. Of equally frequent pairs the alphabetically first is merged, so that
     the same captions always give the same vocabulary.
     """
-    words = _count_words(captions)
+    counts = _count_words(captions)
+    words, times = list(counts), list(counts.values())
+    pairs: Counter[Pair] = Counter()
+    holders: defaultdict[Pair, set[int]] = defaultdict(set)  # the words that have, or once had, a pair
+    for number, symbols in enumerate(words):
+        for pair in pairwise(symbols):
+            pairs[pair] += times[number]
+            holders[pair].add(number)
     merges: list[Pair] = []
     tokens: set[str] = set()
     while len(tokens) < limit:
-        pairs: Counter[Pair] = Counter()
-        for symbols, count in words.items():
-            for pair in pairwise(symbols):
-                pairs[pair] += count
-        if not pairs:
+        best = min(pairs, key=lambda pair: (-pairs[pair], pair), default=None)
+        if best is None or pairs[best] == 0:
             break
-        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
-        words = Counter({_merged(symbols, best): count for symbols, count in words.items()})
+        for number in holders.pop(best):
+            for pair in pairwise(words[number]):
+                pairs[pair] -= times[number]
+            words[number] = _merged(words[number], best)
+            for pair in pairwise(words[number]):
+                pairs[pair] += times[number]
+                holders[pair].add(number)
+        del pairs[best]
         merges.append(best)
         tokens.add("".join(best))  # two different pairs may make the same token
     return merges
