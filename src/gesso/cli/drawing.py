@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from gesso.cli.onlookers import NOBODY, Batch, Onlookers
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -25,15 +27,18 @@ class Drawn:
 
     Attributes:
         index: of the picture in its request, from 0.
+        beside: what was written beside it, by what it is.
     """
 
     index: int
     seed: int
     path: Path
     image: Image
+    beside: Mapping[str, Path] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        return {"path": str(self.path), "seed": self.seed}
+        beside = {name: str(path) for name, path in self.beside.items()}
+        return {"path": str(self.path), "seed": self.seed, **beside}
 
 
 def load_pipeline(model: str | None, **options: Any) -> Pipeline:
@@ -51,26 +56,32 @@ def draw(
     *,
     echo_paths: bool,
     present: Collection[int] = (),
+    onlookers: Onlookers = NOBODY,
 ) -> Iterator[Drawn]:
     """Draw and write the pictures of a request; each is there as soon as its batch is done.
 
     Args:
         echo_paths: print the path of each.
         present: indices of pictures that are there already. A batch of nothing else is not drawn.
+        onlookers: who look on; what they write is printed after each picture.
     """
     from gesso.pipeline.metadata import png_info
     from gesso.pipeline.pipeline import last_step
 
     for indices, batch in missing_batches(request, present):
-        last = last_step(watched(pipeline.stream(batch), bar))
-        for index, image in zip(indices, pipeline.finish(last.latents, batch), strict=True):
+        recorder = onlookers.begin(Batch(pipeline, batch, indices, bar.update))
+        last = last_step(watched(onlookers.follow(pipeline.stream(batch, heatmaps=recorder)), bar))
+        images = pipeline.finish(last.latents, batch)
+        onlookers.finished(images)
+        for place, (index, image) in enumerate(zip(indices, images, strict=True)):
             if index in present:
                 continue
             path = pattern.save(image, request, index, png_info(request, pipeline.name, index))
+            beside = onlookers.written(place, image, path)
             if echo_paths:
                 with bar.external_write_mode():
-                    click.echo(str(path))
-            yield Drawn(index, request.seed_of(index), path, image)
+                    click.echo("\n".join(map(str, (path, *beside.values()))))
+            yield Drawn(index, request.seed_of(index), path, image, beside)
 
 
 def missing_batches(

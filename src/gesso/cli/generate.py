@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gesso.cli.drawing import count_steps, draw, load_pipeline
+from gesso.cli.look_options import find_onlookers, look_options
 from gesso.cli.message import say
 from gesso.cli.options import model_options
 from gesso.cli.request_options import request_options
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     help="A folder, or a file name in which {seed} and {index} are filled in; nothing is ever "
     "overwritten.  [default: outputs/]",
 )
+@look_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the paths.")
 def generate(
     source: Path | None,
@@ -51,6 +53,10 @@ def generate(
     engine: str,
     low_memory: bool,
     output: str,
+    heatmaps: bool,
+    preview: str,
+    preview_decoder: Path | None,
+    steps_gif: str | None,
     as_json: bool,
     **fields: Any,
 ) -> None:
@@ -62,6 +68,7 @@ def generate(
     gesso generate "a castle" --image sketch.png --strength 0.6
     gesso generate "a (red:1.3) house, [day:night:0.5]" --emphasis comfy
     gesso generate --from outputs/house.png --steps 50
+    gesso generate "a red house beside a pine tree" --heatmaps --preview --steps-gif house.webp
     gesso generate "a castle" --like a1111 --sampler "Euler a" --seed 7
     """
     from gesso.cli.progress import progress_bar
@@ -73,6 +80,7 @@ def generate(
     )
     pattern = OutputPattern(output)
     pattern.check_writable(request)  # before a model is loaded for nothing
+    onlookers = find_onlookers(pattern, heatmaps, preview, preview_decoder, steps_gif)
 
     from gesso.pipeline.canvas import notes
 
@@ -84,12 +92,13 @@ def generate(
         say(f"{source} was drawn with {found.model}{hashed}; drawing with {pipeline.name}")
     resolved = request.resolve(pipeline.config)
     pattern.check_writable(resolved)
+    onlookers.check(resolved)
     for note in notes(resolved):
         say(note)
-    with progress_bar(count_steps(resolved), pipeline.name) as bar:
-        pictures = [
-            drawn.to_json() for drawn in draw(pipeline, resolved, pattern, bar, echo_paths=not as_json)
-        ]
+    steps = count_steps(resolved) + onlookers.steps(resolved)
+    with progress_bar(steps, pipeline.name) as bar, onlookers:
+        drawn = draw(pipeline, resolved, pattern, bar, echo_paths=not as_json, onlookers=onlookers)
+        pictures = [each.to_json() for each in drawn]
     if as_json:
         seconds = round(time.perf_counter() - started, 3)
         report = {"pictures": pictures, "request": resolved.to_json(), "model": pipeline.name}

@@ -32,35 +32,42 @@ class OutputPattern:
     A name that ends in ``.png`` is a file; one that ends in a slash, is a folder already or has no suffix
     is a folder, where pictures are numbered. Fields take a width: ``{index:03}``; ``{{`` is a brace.
 
+    Args:
+        suffixes: of the files, in small letters, where they are not PNG.
+
     Raises:
         OutputError: it has another field or suffix, or is empty.
     """
 
     text: str = "outputs/"
+    suffixes: tuple[str, ...] = (".png",)
 
     def __post_init__(self) -> None:
         if not self.text or "\0" in self.text:
-            raise OutputError(f"{self.text!r} is not a file name", "Name a .png file or a folder.")
+            raise OutputError(
+                f"{self.text!r} is not a file name", f"Name a {self.suffixes[0]} file or a folder."
+            )
         self._check_fields()
         path = Path(self.text)
-        if not self.is_folder and not self._names_png:
+        if not self.is_folder and not self._names_file:
+            kinds = " or ".join(suffix.removeprefix(".").upper() for suffix in self.suffixes)
             raise OutputError(
-                f"gesso writes PNG files, not {path.suffix}",
-                f"Use {path.with_suffix('.png').name}, or end a folder's name with a slash.",
+                f"gesso writes {kinds} files, not {path.suffix}",
+                f"Use {path.with_suffix(self.suffixes[0]).name}, or end a folder's name with a slash.",
                 where=self.text,
             )
 
     @property
     def is_folder(self) -> bool:
         path = Path(self.text)
-        if self.text.endswith(("/", os.sep)) or not (path.suffix or self._names_png):
+        if self.text.endswith(("/", os.sep)) or not (path.suffix or self._names_file):
             return True
         with as_output_errors(path):
             return path.is_dir()
 
     @property
-    def _names_png(self) -> bool:
-        return self.text.lower().endswith(".png")
+    def _names_file(self) -> bool:
+        return self.text.lower().endswith(self.suffixes)
 
     def _check_fields(self) -> None:
         advice = "Use {seed}, {index} or {index:03}; write a brace as {{ or }}."
