@@ -63,7 +63,8 @@ def pencil(canvas: Tensor, view: View, solid: Tensor) -> Tensor:
     strokes = torch.sin(
         2 * math.pi * (view.x + 0.8 * view.y) * 16 + 3 * clouded(view.phase, 5, view.size)[:, 0]
     )
-    pressure = 0.80 + 0.11 * strokes[:, None] + 0.12 * solid[:, None]
+    deep = 0.04 + 0.08 * canvas.mean(dim=1)  # in the dark the paper between the strokes would glare
+    pressure = 0.82 + (deep * strokes)[:, None] + 0.12 * solid[:, None]
     drawn = paper - (paper - canvas) * pressure.clamp_max(1)
     graphite = canvas.new_tensor(palette.GRAPHITE)[None, :, None, None]
     return torch.lerp(drawn, graphite.expand_as(drawn), outline)

@@ -13,7 +13,7 @@ from gesso.training.scenes import draw
 
 
 def blemish(images: Tensor, rng: random.Random) -> Tensor:
-    """Spoil pictures a little, each in its own way; a third stay as they are.
+    """Spoil pictures a little, each in its own way; a third of them keep their sharpness.
 
     Args:
         images: (b, 3, h, w) in [-1, 1].
