@@ -49,7 +49,9 @@ def test_worlds_are_checked(gesso: Run) -> None:
     assert "small, medium, whole" in gesso("storybook", "render", "--world", "flat").refused()
 
 
-def test_a_score(gesso: Run, untrained: str) -> None:
+def test_a_score(gesso: Run, untrained: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gesso.storybook.score.VARIED", 1)
+    monkeypatch.setattr("gesso.cli.storybook.PSNR_SCENES", 4)
     options = ("--probe", untrained, "--count", "4", "--steps", "1", "--world", "small", "--device", "cpu")
     ended = gesso("storybook", "score", *options, "--json")
     assert ended.status == 0

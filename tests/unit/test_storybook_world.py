@@ -134,9 +134,9 @@ def test_groups_are_of_one_kind_color_and_scale() -> None:
 
 
 def test_every_thing_can_be_seen() -> None:
-    scenes = sample(300, seed=6)
-    for start in range(0, 300, 50):
-        part = scenes[start : start + 50]
+    scenes = sample(160, seed=6)
+    for start in range(0, 160, 40):
+        part = scenes[start : start + 40]
         for scene, owners in zip(part, draw(part, 64).owners, strict=True):
             seen = owners.flatten().bincount(minlength=20)
             for number, thing in enumerate(scene.things):
