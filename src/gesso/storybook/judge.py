@@ -17,6 +17,9 @@ ATTRIBUTES = (
     "kind", "color", "count", "scale", "relation", "sky", "ground", "weather", "style", "nothing else",
 )  # fmt: skip
 
+DOUBT = 0.04
+"""How far a scale may be read from where small things end and big ones begin: half way to the others."""
+
 APART = 0.02
 """How much farther to one side the middle of a thing must be, in picture units."""
 
@@ -60,7 +63,7 @@ def share_right(verdicts: Sequence[Verdict]) -> dict[str, float]:
 
 def _is_scale(sights: Sequence[Sight], scale: str) -> bool:
     mean = fmean(sight.scale for sight in sights)
-    return mean < SMALL_BELOW + 0.03 if scale == "small" else mean > BIG_ABOVE - 0.03
+    return mean < SMALL_BELOW + DOUBT if scale == "small" else mean > BIG_ABOVE - DOUBT
 
 
 Sides = Sequence[Sequence[Sight]]

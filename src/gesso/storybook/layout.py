@@ -23,7 +23,7 @@ MARGIN, GAP = 0.025, 0.035
 ROWS = {1: (1,), 2: (2,), 3: (3,), 4: (2, 2), 5: (2, 3)}
 """Of so many things, how many stand in each row, the back one first."""
 
-SMALL_BELOW, BIG_ABOVE = 0.36, 0.58
+SMALL_BELOW, BIG_ABOVE = 0.36, 0.60
 """Scales under and over which things may be called small and big."""
 
 SCALE_RANGES: dict[Scale, tuple[float, float]] = {"small": (0.27, 0.33), "big": (0.62, 0.76)}
@@ -146,7 +146,7 @@ def _room(count: int) -> float:
 def _sample_scales(rng: Random, wishes: Sequence[Wish], *, crowded: bool = False) -> list[float]:
     """Scales that are wished for, or suit how much there is to see."""
     things = max(wish.count for wish in wishes)
-    usual = {1: (0.46, 0.56), 2: (0.40, 0.50), 3: (0.34, 0.42)}[len(wishes)]
+    usual = {1: (0.46, 0.54), 2: (0.40, 0.50), 3: (0.34, 0.42)}[len(wishes)]
     if crowded:
         usual = 0.38, 0.46
     scales = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -29,7 +28,8 @@ from gesso.storybook.scene import (
 SURE = 0.4
 """Probability from which a cell counts as a thing's middle."""
 
-Name = TypeVar("Name")
+NEAREST = 3
+"""Cells between two middles at least: in the world's scenes they are four or more apart."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def read(probe: Probe, images: Tensor) -> list[Reading]:
 def interpret(glance: Glance) -> list[Reading]:
     """Turn logits into statements, picture by picture."""
     peaks = glance.cells["middle"][:, 0].sigmoid()  # (b, CELLS, CELLS)
-    highest = max_pool2d(peaks, 3, stride=1, padding=1)
+    highest = max_pool2d(peaks, 2 * NEAREST - 1, stride=1, padding=NEAREST - 1)
     found = (peaks == highest) & (peaks > SURE)
     names = {
         "sky": SKIES, "ground": GROUNDS, "weather": WEATHERS, "style": STYLES

@@ -23,7 +23,7 @@ from gesso.weights.atomic import new_file, refuse_existing
 from gesso.weights.safetensors_file import write_safetensors
 
 PROBE_RECIPE = Recipe(
-    steps=6000, batch_size=24, learning_rate=2e-3, warmup=100, optimizer="muon", ema_decay=0.998
+    steps=3000, batch_size=24, learning_rate=2e-3, warmup=100, optimizer="muon", ema_decay=0.998
 )
 
 EXAMINED = 2000
