@@ -13,8 +13,8 @@ from gesso.config import ModelConfig
 from gesso.models.autoencoder import Autoencoder
 from gesso.models.text_encoder import TextEncoder
 from gesso.models.unet import UNet
+from gesso.pipeline.basic_fields import MAX_SIDE
 from gesso.pipeline.fields import check_side
-from gesso.pipeline.request import MAX_SIDE
 from gesso.weights.meta import on_meta
 
 

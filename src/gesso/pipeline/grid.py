@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gesso.errors import GessoError, RequestError
 from gesso.pipeline.axis import Axis
+from gesso.pipeline.basic_fields import DRAWN_SEEDS
 from gesso.pipeline.fields import check_whole
-from gesso.pipeline.request import DRAWN_SEEDS, GenerationRequest, ResolvedRequest
+from gesso.pipeline.request import GenerationRequest, ResolvedRequest
 from gesso.pipeline.request_file import located
 
 if TYPE_CHECKING:

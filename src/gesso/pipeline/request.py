@@ -13,31 +13,20 @@ from PIL.Image import Image
 from gesso.config import ModelConfig
 from gesso.diffusion.names import resolve_sampler, resolve_schedule
 from gesso.diffusion.samplers import SAMPLERS
-from gesso.errors import RequestError
-from gesso.pipeline.fields import check_name, check_real, check_side, check_whole, unknown_field
+from gesso.pipeline.basic_fields import DRAWN_SEEDS, check_basics
+from gesso.pipeline.fields import check_name, check_whole
 from gesso.pipeline.image_rules import steps_from_picture
 from gesso.pipeline.margins import Margins
 from gesso.pipeline.pictures import Picture
 from gesso.pipeline.profiles import find_profile
 from gesso.pipeline.prompts import check_prompts, refuse_loras
 from gesso.pipeline.reproduction_fields import check_reproduction
+from gesso.pipeline.request_json import read_fields, write_fields
 from gesso.pipeline.sampling_fields import check_sampling
 from gesso.pipeline.task_fields import check_tasks, resolve_tasks
 
 GivenPicture = Picture | Image | str | PathLike[str] | bytes | Mapping[str, Any] | None
 GivenMargins = Margins | str | Mapping[str, int] | None
-
-FORMAT_VERSION = 1
-MAX_STEPS = 1000
-MAX_GUIDANCE_SCALE = 100.0
-MAX_SEED = 2**64 - 1
-MAX_COUNT = 10_000
-MAX_SIDE = 8192
-MAX_CLIP_SKIP = 12
-MAX_BACKTRACK = 75
-MAX_DEEP_CACHE = 20
-MAX_TOKEN_MERGING = 0.75
-DRAWN_SEEDS = 2**32  # short enough to retype, and every other program takes them
 
 
 @dataclass(frozen=True)
@@ -188,23 +177,10 @@ class GenerationRequest:
     hires_upscaler: str = "latent"
 
     def __post_init__(self) -> None:
-        self._set("steps", check_whole(self.steps, "steps", 1, MAX_STEPS))
-        self._set("count", check_whole(self.count, "count", 1, MAX_COUNT))
-        self._set("batch_size", check_whole(self.batch_size, "batch_size", 1, MAX_COUNT))
-        self._set("clip_skip", check_whole(self.clip_skip, "clip_skip", 1, MAX_CLIP_SKIP))
-        self._set("comma_backtrack", check_whole(self.comma_backtrack, "comma_backtrack", 0, MAX_BACKTRACK))
-        self._set("deep_cache", check_whole(self.deep_cache, "deep_cache", 1, MAX_DEEP_CACHE))
-        self._set("token_merging", check_real(self.token_merging, "token_merging", 0.0, MAX_TOKEN_MERGING))
-        if self.guidance_scale is not None:
-            scale = check_real(self.guidance_scale, "guidance_scale", 0.0, MAX_GUIDANCE_SCALE)
-            self._set("guidance_scale", scale)
-        for side in ("width", "height"):
-            if getattr(self, side) is not None:
-                self._set(side, check_side(getattr(self, side), side, 8, MAX_SIDE))
-        self._check_seed()
+        self._keep(check_basics(self))
         self._check_sampler()
-        for name, value in {**check_reproduction(self), **check_tasks(self)}.items():
-            self._set(name, value)
+        self._keep(check_reproduction(self))
+        self._keep(check_tasks(self))
         check_prompts(self)
 
     @classmethod
@@ -216,28 +192,16 @@ class GenerationRequest:
         """
         return cls(**find_profile(program).fill({"prompt": prompt, **fields}))
 
-    def _check_seed(self) -> None:
-        if self.seed is None:
-            return
-        self._set("seed", check_whole(self.seed, "seed", 0, MAX_SEED))
-        if self.seed + self.count - 1 > MAX_SEED:
-            raise RequestError(
-                f"{self.seed} with count {self.count} leads past {MAX_SEED}",
-                f"Use at most {MAX_SEED - self.count + 1}.",
-                where="seed",
-            )
-
     def _check_sampler(self) -> None:
         sampler, schedule = resolve_sampler(check_name(self.sampler, "sampler"))
         if self.schedule is not None:
             schedule = resolve_schedule(check_name(self.schedule, "schedule"))
-        self._set("sampler", sampler.name)
-        self._set("schedule", schedule.name if schedule else None)
-        for name, value in check_sampling(self, sampler).items():
-            self._set(name, value)
+        self._keep({"sampler": sampler.name, "schedule": schedule.name if schedule else None})
+        self._keep(check_sampling(self, sampler))
 
-    def _set(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)  # the dataclass is frozen for everyone else
+    def _keep(self, values: Mapping[str, object]) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)  # the dataclass is frozen for everyone else
 
     def resolve(self, config: ModelConfig) -> ResolvedRequest:
         """Fill in what the model and the sampler decide, so that the request gives the same pictures again.
@@ -265,10 +229,7 @@ class GenerationRequest:
 
     def to_json(self) -> dict[str, Any]:
         """The request as JSON values, with the version of its format."""
-        return {
-            "version": FORMAT_VERSION,
-            **{name: _as_json(each) for name, each in self._values().items()},
-        }
+        return write_fields(self._values())
 
     def _values(self) -> dict[str, Any]:
         return {entry.name: getattr(self, entry.name) for entry in fields(self)}
@@ -284,26 +245,7 @@ class GenerationRequest:
             RequestError: it is not an object, of a later version, or has an unknown field; or the program
                 is unknown.
         """
-        if not isinstance(value, Mapping):
-            raise RequestError(f"a request is a JSON object, not {type(value).__name__}")
-        given = {str(name): entry for name, entry in value.items()}
-        version = check_whole(given.pop("version", FORMAT_VERSION), "version", 1, 2**31)
-        if version > FORMAT_VERSION:
-            raise RequestError(
-                f"{version} is later than {FORMAT_VERSION}, the latest this gesso reads",
-                "Update gesso.",
-                where="version",
-            )
-        program = given.pop("like", None)
-        if program is not None:
-            given = find_profile(program).fill(given)
-        names = [entry.name for entry in fields(cls)]
-        for name in given:
-            if name not in names:
-                raise unknown_field(name, names)
-        if "prompt" not in given:
-            raise RequestError("it is missing", "Every request has one; it may be empty.", where="prompt")
-        return cls(**given)
+        return cls(**read_fields(value, [entry.name for entry in fields(cls)]))
 
 
 @dataclass(frozen=True)
@@ -362,9 +304,3 @@ class ResolvedRequest(GenerationRequest):
         for start in range(0, self.count, self.batch_size):
             count = min(self.batch_size, self.count - start)
             yield self._part(start, count=count)
-
-
-def _as_json(value: Any) -> Any:
-    if hasattr(value, "to_json"):
-        return value.to_json()
-    return list(value) if isinstance(value, tuple) else value

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gesso.pipeline.request import MAX_TOKEN_MERGING, ResolvedRequest
+from gesso.pipeline.basic_fields import MAX_TOKEN_MERGING
+from gesso.pipeline.request import ResolvedRequest
 from gesso.pipeline.task_settings import short
 
 SIGMA_SETTINGS = {
