@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from gesso.pipeline.pipeline import Pipeline
     from gesso.storybook.score import Draw, Score
+    from gesso.storybook.world import World
 
 PSNR_SCENES = 32
 
@@ -127,7 +128,8 @@ def score(
     from gesso.storybook.score import SEEDS, VARIED, Examiner, fixed_prompts
     from gesso.storybook.world import find_world
 
-    prompts = fixed_prompts(count, find_world(world), language=language)
+    level = find_world(world)
+    prompts = fixed_prompts(count, level, language=language)
     network, accuracy = load_probe(probe or PROBE_FILE)
     source = BUILT_IN if model is None else model
     pipeline = load(source, device=device, dtype=dtype, engine=engine, ema=ema, low_memory=low_memory)
@@ -136,7 +138,7 @@ def score(
     drawings = count + min(count, VARIED) * (SEEDS - 1)
     examiner = Examiner(network, accuracy, pipeline.config.image_size)
     with drawer(pipeline, fields, drawings) as draw:
-        result = examiner.examine(prompts, draw, psnr_of(pipeline))
+        result = examiner.examine(prompts, draw, psnr_of(pipeline, level))
     click.echo(json.dumps(result.as_json()) if as_json else in_words(result, pipeline.name))
 
 
@@ -156,7 +158,7 @@ def drawer(pipeline: Pipeline, fields: dict[str, Any], drawings: int) -> Iterato
         yield draw
 
 
-def psnr_of(pipeline: Pipeline) -> float:
+def psnr_of(pipeline: Pipeline, world: World) -> float:
     """Peak signal-to-noise ratio of renderings that the autoencoder encoded and decoded, in dB."""
     import math
     import random
@@ -169,7 +171,7 @@ def psnr_of(pipeline: Pipeline) -> float:
     from gesso.storybook.render import render
 
     rng = random.Random("psnr")
-    scenes = [sample_scene(rng, held_out=None) for _ in range(PSNR_SCENES)]
+    scenes = [sample_scene(rng, world, held_out=None) for _ in range(PSNR_SCENES)]
     side = pipeline.config.unet.sample_size
     mean = torch.zeros(1, pipeline.config.autoencoder.latent_channels, side, side, device=pipeline.device)
     errors = []
