@@ -15,6 +15,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 import gesso
+from gesso.pipeline.preview import DrawingStep
 
 SCENE = "a red house beside a pine tree"
 GAP = 6
@@ -113,6 +114,27 @@ def grid() -> Row:
     return [gesso.draw_sheet(cells, images, cell_size=96)]
 
 
+def heatmaps() -> Row:
+    recorder = gesso.HeatmapRecorder()
+    request = gesso.GenerationRequest(f"{SCENE}, at night", seed=7, steps=20).resolve(pipe.config)
+    *_, last = pipe.stream(request, heatmaps=recorder)
+    (picture,) = pipe.finish(last.latents, request)
+    return [gesso.heatmap_sheet(picture, recorder.heatmaps()[0], tile_size=112)]
+
+
+def some_steps() -> list[DrawingStep]:
+    steps = pipe.stream(gesso.GenerationRequest(SCENE, seed=7, steps=20))
+    return [step for step in steps if step.index in (0, 2, 4, 6, 9, 19)]
+
+
+def film() -> Row:
+    return [picture for step in some_steps() for picture in pipe.decode(step.denoised)]
+
+
+def preview() -> Row:
+    return [picture for step in some_steps() for picture in step.preview()]
+
+
 def two_passes() -> Row:
     side = pipe.config.image_size
     return [
@@ -136,6 +158,9 @@ ROWS: dict[str, Callable[[], Row]] = {
     "freeu": freeu,
     "two-passes": two_passes,
     "grid": grid,
+    "heatmaps": heatmaps,
+    "film": film,
+    "preview": preview,
 }
 
 

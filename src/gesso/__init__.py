@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from gesso.config import ModelConfig as ModelConfig
     from gesso.errors import GessoError as GessoError
     from gesso.pipeline.grid import Grid as Grid
+    from gesso.pipeline.heatmap_sheet import heatmap_sheet as heatmap_sheet
+    from gesso.pipeline.heatmaps import HeatmapRecorder as HeatmapRecorder
     from gesso.pipeline.load import load as load
     from gesso.pipeline.metadata import read_request as read_request
     from gesso.pipeline.pipeline import Pipeline as Pipeline
@@ -31,10 +33,12 @@ _HOMES = {
     "GenerationRequest": "gesso.pipeline.request",
     "GessoError": "gesso.errors",
     "Grid": "gesso.pipeline.grid",
+    "HeatmapRecorder": "gesso.pipeline.heatmaps",
     "ModelConfig": "gesso.config",
     "Pipeline": "gesso.pipeline.pipeline",
     "Result": "gesso.pipeline.pipeline",
     "draw_sheet": "gesso.pipeline.sheet",
+    "heatmap_sheet": "gesso.pipeline.heatmap_sheet",
     "load": "gesso.pipeline.load",
     "read_request": "gesso.pipeline.metadata",
 }

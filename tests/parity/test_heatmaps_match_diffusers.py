@@ -133,3 +133,27 @@ def test_a_prompt_of_two_chunks(pipe: Pipeline, reference: UNet2DConditionModel)
     (heatmaps,), calls = record(pipe, GenerationRequest("a house BREAK at night", steps=2, seed=7))
     theirs = expected(reference, calls, [1], [77 + row for row in rows_of(pipe, "at night", "night")])
     close(heatmaps.maps[heatmaps.words.index("night")][None], theirs)
+
+
+def test_contexts_that_are_repeated(pipe: Pipeline, reference: UNet2DConditionModel) -> None:
+    """A prompt of one chunk beside a negative one of two is read twice; both times count."""
+    request = GenerationRequest(
+        "a house", negative_prompt="night BREAK red", steps=2, seed=7, pad_prompts=False
+    )
+    (heatmaps,), calls = record(pipe, request)
+    assert calls[0][2].shape[1] == 2 * 77
+    (row,) = rows_of(pipe, "a house", "a")
+    theirs = expected(reference, calls, [1], [row, row + 77])
+    close(heatmaps.maps[0][None], theirs)
+
+
+def test_prompts_that_change_from_call_to_call(pipe: Pipeline, reference: UNet2DConditionModel) -> None:
+    request = GenerationRequest(
+        "[red|pine]", steps=3, seed=7, sampler="heun", prompt_timing="calls", guidance_scale=1
+    )
+    (heatmaps,), calls = record(pipe, request)
+    assert heatmaps.words == ("red", "pine")
+    assert len(calls) == 5  # the last step has one
+    for word, which in (("red", (0, 1, 3)), ("pine", (2, 4))):  # counted from 0, where nothing changes yet
+        theirs = expected(reference, [calls[each] for each in which], [0], rows_of(pipe, word, word))
+        close(heatmaps.maps[heatmaps.words.index(word)][None], theirs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gesso.pipeline.output import OutputPattern
-    from gesso.pipeline.preview import DrawingStep
+    from gesso.pipeline.preview import DrawingStep, Previewer
     from gesso.pipeline.request import ResolvedRequest
 
 
@@ -28,7 +27,7 @@ class FilmFiles(Onlooker):
     def __init__(self, pattern: OutputPattern, decoder: Path | None) -> None:
         self.pattern = pattern
         self.decoder = decoder
-        self.decode: Callable[[Tensor], list[Image]] | None = None
+        self.previewer: Previewer | None = None
         self.kept: list[Tensor] = []
 
     def check(self, request: ResolvedRequest) -> None:
@@ -43,13 +42,10 @@ class FilmFiles(Onlooker):
         from gesso.pipeline.film import chosen_steps
 
         self.batch = batch
-        request, pipeline = batch.request, batch.pipeline
-        self.chosen = set(chosen_steps(request.walked_steps + request.second_steps))
+        self.chosen = set(chosen_steps(batch.request.walked_steps + batch.request.second_steps))
         self.kept, self.done = [], 0
-        if self.decoder is None:
-            self.decode = lambda latents: pipeline.finish(latents, request)
-        elif self.decode is None:
-            self.decode = pipeline.previewer(self.decoder)
+        if self.decoder is not None and self.previewer is None:
+            self.previewer = batch.pipeline.previewer(self.decoder)
 
     def step(self, step: DrawingStep) -> None:
         if self.done in self.chosen:
@@ -60,7 +56,6 @@ class FilmFiles(Onlooker):
         from gesso.pipeline.film import film
         from gesso.pipeline.output import write_new_file
 
-        assert self.decode is not None
         frames: list[Image] = []
         for latents in self.kept:
             frames += self.decode(latents[place : place + 1])
@@ -68,3 +63,13 @@ class FilmFiles(Onlooker):
         path = self.pattern.path(self.batch.request.seed_of(place), self.batch.indices[place])
         write_new_file(path, film([*frames, image], path.suffix.lower()))
         return {"film": path}
+
+    def decode(self, latents: Tensor) -> list[Image]:
+        """What the pictures would be if these were the finished latents."""
+        if self.previewer is None:
+            return self.batch.pipeline.finish(latents, self.batch.request)
+
+        from gesso.pipeline.canvas import make_canvas
+
+        drawn, canvas = self.previewer(latents), make_canvas(self.batch.request)
+        return drawn if canvas is None else [canvas.finish(image) for image in drawn]

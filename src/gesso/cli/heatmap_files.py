@@ -11,7 +11,7 @@ from gesso.cli.onlookers import Batch, Onlooker
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from gesso.pipeline.heatmaps import HeatmapRecorder
+    from gesso.pipeline.heatmaps import HeatmapRecorder, Heatmaps
     from gesso.pipeline.output import OutputPattern
     from gesso.pipeline.request import ResolvedRequest
 
@@ -29,6 +29,7 @@ class HeatmapFiles(Onlooker):
         self.pattern = pattern
         self.recorder: HeatmapRecorder | None = None
         self.request: ResolvedRequest | None = None
+        self.heatmaps: list[Heatmaps] = []
 
     def check(self, request: ResolvedRequest) -> None:
         """Refuse names that are taken, where the pictures' are known."""
@@ -48,14 +49,17 @@ class HeatmapFiles(Onlooker):
         self.recorder = HeatmapRecorder()
         return self.recorder
 
+    def finished(self, images: list[Image]) -> None:  # noqa: ARG002
+        assert self.recorder is not None
+        self.heatmaps = self.recorder.heatmaps()
+
     def written(self, place: int, image: Image, path: Path) -> dict[str, Path]:
         from gesso.pipeline.canvas import make_canvas
         from gesso.pipeline.heatmap_sheet import array_file, heatmap_sheet
         from gesso.pipeline.output import write_new_file
 
-        assert self.recorder is not None
         assert self.request is not None
-        heatmaps = self.recorder.heatmaps()[place]
+        heatmaps = self.heatmaps[place]
         canvas = make_canvas(self.request)
         box = None if canvas is None or canvas.mask is None else canvas.box
         sheet = io.BytesIO()

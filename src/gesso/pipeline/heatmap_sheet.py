@@ -16,6 +16,9 @@ from gesso.pipeline.lettering import Lettering
 TILE = 192
 """Pixels of the longer side of each picture on a sheet."""
 
+NARROWEST = 96
+"""Pixels of a column, so that there is room for words below tall pictures."""
+
 LABEL = 24
 """Pixels below each for its label."""
 
@@ -41,7 +44,9 @@ COLOURS = np.array(
 """From least to most, ever brighter, so that they also read in greys."""
 
 
-def heatmap_sheet(picture: Image.Image, heatmaps: Heatmaps, box: Box | None = None) -> Image.Image:
+def heatmap_sheet(
+    picture: Image.Image, heatmaps: Heatmaps, box: Box | None = None, *, tile_size: int = TILE
+) -> Image.Image:
     """The picture, and for each word the picture again under that word's heatmap.
 
     The colours of each go from the least to the most of its own map; its label says how much of all
@@ -49,8 +54,9 @@ def heatmap_sheet(picture: Image.Image, heatmaps: Heatmaps, box: Box | None = No
 
     Args:
         box: the part of the picture that was drawn; None is all of it.
+        tile_size: the longer side of each picture on the sheet, in pixels.
     """
-    scale = TILE / max(picture.size)
+    scale = tile_size / max(picture.size)
     width, height = (max(1, round(side * scale)) for side in picture.size)
     tile = picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
     left, top, right, bottom = (round(edge * scale) for edge in box or (0, 0, *picture.size))
@@ -93,7 +99,7 @@ def contact_sheet(tiles: list[Tile]) -> Image.Image:
     width, height = tiles[0].picture.size
     columns = math.ceil(math.sqrt(WIDER * len(tiles)))
     rows = math.ceil(len(tiles) / columns)
-    across, down = max(width, TILE // 2) + GAP, height + LABEL + GAP
+    across, down = max(width, NARROWEST) + GAP, height + LABEL + GAP
     page = Image.new("RGB", (columns * across + GAP, rows * down + GAP), "white")
     pen, lettering = ImageDraw.Draw(page), Lettering(TEXT_SIZE)
     for place, tile in enumerate(tiles):

@@ -180,16 +180,23 @@ class Tally:
         self.period = period
         self.sums: dict[Size, Tensor] = {}
         self.calls = 0
+        self._groups: dict[int, Tensor] = {}
 
     def add(self, layer: CrossAttention, x: Tensor, context: Tensor, size: Size) -> None:
         """Count one call of a layer: pixels (b, h·w, channels) and contexts (b, m, d)."""
-        groups = torch.zeros(self.period or context.shape[1], len(self.words), device=x.device)
-        for place, word in enumerate(self.words):
-            groups[list(word.rows), place] = 1
-        groups = groups.repeat(context.shape[1] // len(groups), 1)  # (m, words)
+        groups = self.groups(context.shape[1], x.device)
         given = torch.stack([attention_on(layer, *each, groups) for each in zip(x, context, strict=True)])
         self.sums[size] = self.sums.get(size, 0) + given
         self.calls += 1
+
+    def groups(self, length: int, device: torch.device) -> Tensor:
+        """(m, words): 1 where a row of a context of this length is the word's."""
+        if length not in self._groups:
+            groups = torch.zeros(self.period or length, len(self.words), device=device)
+            for place, word in enumerate(self.words):
+                groups[list(word.rows), place] = 1
+            self._groups[length] = groups.repeat(length // len(groups), 1)
+        return self._groups[length]
 
 
 def halved(size: Size) -> Iterator[Size]:

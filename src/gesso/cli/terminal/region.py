@@ -14,6 +14,9 @@ MOST_ROWS = 24
 SPARE_LINES = 3
 """Below the picture: the bar, the path of what was written, and the prompt after it."""
 
+TALLEST_SIXEL = 320
+"""Pixels; every one of them is written out."""
+
 FINE = 256
 """Pixels of the longer side up to which a small picture is enlarged before the terminal does it."""
 
@@ -76,6 +79,8 @@ def cells(size: tuple[int, int], terminal: Terminal) -> tuple[int, int]:
     width, height = size
     cell_width, cell_height = (1, 2) if terminal.way == "blocks" else terminal.cell
     most_rows = min(MOST_ROWS, terminal.lines - SPARE_LINES)
+    if terminal.way == "sixel" and most_rows > 0:
+        most_rows = max(1, min(most_rows, TALLEST_SIXEL // cell_height))
     scale = min(most_rows * cell_height / height, (terminal.columns - 1) * cell_width / width)
     if scale <= 0:
         return 0, 0

@@ -6,16 +6,18 @@ bits of which are the pixels from the top down.
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from PIL import Image
 
 COLOURS = 64
 BAND = 6
-FIRST_LETTER = 63
-"""Of no pixel at all."""
+FIRST_LETTER, NOTHING = 63, "?"
+"""Of a column without a pixel."""
 
-SHORTEST_RUN = 4
-"""From which a count takes less room than the letters."""
+RUN = re.compile(r"([?-~])\1{3,}")
+"""Letters that take less room with a count."""
 
 
 def encode(image: Image.Image) -> str:
@@ -26,30 +28,25 @@ def encode(image: Image.Image) -> str:
     levels = np.array(palette.getpalette()).reshape(-1, 3)
     used = np.unique(indices)
     definitions = "".join(f"#{index};2;{_percent(levels[index])}" for index in used)
-    bands = (indices[top : top + BAND] for top in range(0, height, BAND))
-    return f'\x1bP0;1;0q"1;1;{width};{height}{definitions}' + "-".join(map(_band, bands)) + "\x1b\\"
+    bands = (_band(indices[top : top + BAND], len(levels)) for top in range(0, height, BAND))
+    letters = RUN.sub(_counted, "-".join(bands))
+    return f'\x1bP0;1;0q"1;1;{width};{height}{definitions}{letters}\x1b\\'
 
 
 def _percent(colour: np.ndarray) -> str:
     return ";".join(str(round(level * 100 / 255)) for level in colour)
 
 
-def _band(indices: np.ndarray) -> str:
+def _band(indices: np.ndarray, colours: int) -> str:
     """(up to 6, w): the colours one over the other, each from the left edge on."""
-    bits = 1 << np.arange(len(indices))[:, None]
-    layers = (f"#{index}{_runs(((indices == index) * bits).sum(0))}" for index in np.unique(indices))
-    return "$".join(layers)
+    columns = np.arange(indices.shape[1])
+    bits = np.zeros((colours, len(columns)), dtype=np.uint8)
+    for row, colour in enumerate(indices):
+        bits[colour, columns] |= 1 << row
+    used = np.flatnonzero(bits.any(axis=1))
+    letters = ((bits[colour] + FIRST_LETTER).tobytes().decode() for colour in used)
+    return "$".join(f"#{colour}{each.rstrip(NOTHING)}" for colour, each in zip(used, letters, strict=True))
 
 
-def _runs(columns: np.ndarray) -> str:
-    """Letters of columns of pixels (w,), counted where they repeat; none after the last pixel."""
-    starts = np.flatnonzero(np.diff(columns, prepend=-1))
-    lengths = np.diff(starts, append=len(columns))
-    runs = [(int(columns[start]), int(length)) for start, length in zip(starts, lengths, strict=True)]
-    if runs[-1][0] == 0:
-        runs.pop()
-    return "".join(_run(chr(FIRST_LETTER + bits), length) for bits, length in runs)
-
-
-def _run(letter: str, length: int) -> str:
-    return f"!{length}{letter}" if length >= SHORTEST_RUN else letter * length
+def _counted(run: re.Match[str]) -> str:
+    return f"!{len(run[0])}{run[1]}"
