@@ -84,48 +84,36 @@ def _english(scene: Scene, rng: Random, complete: bool) -> str:
     if scene.weather != "clear":
         weather = rng.choice(WEATHER_WORDS[scene.weather]) if told(0.97) else ""
     elif rng.random() < 0.25:
-        clear_sky = sky and rng.random() < 0.7
-        sky, weather = (
-            (rng.choice(CLEAR_SKY_WORDS[scene.sky]), "")
-            if clear_sky
-            else (sky, rng.choice(WEATHER_WORDS["clear"]))
-        )
-    named = rng.random() < 0.1 if scene.style == "picture book" else told(0.97)
-    opening, ending = "", ""
-    if named and rng.random() < 0.5:
-        opening = rng.choice(STYLE_OPENINGS[scene.style])
-    elif named:
-        ending = rng.choice(STYLE_ENDINGS[scene.style])
-    return _arrange(rng, _join(opening, things), ground, sky, weather, ending)
-
-
-def _arrange(rng: Random, things: str, ground: str, sky: str, weather: str, style: str) -> str:
-    """Put the parts of a caption in some order, with commas or without."""
-    if rng.random() < 0.08 and not things.startswith(("there", "on the")):
-        verb = (
-            "are"
-            if things.startswith(tuple(word for words in NUMBERS.values() for word in words))
-            else "is"
-        )
-        things = f"there {verb} {things}" if not _opened(things) else things
-    first = ""
-    if rng.random() < 0.12 and not _opened(things):
         if sky and rng.random() < 0.7:
-            first, sky = sky, ""
+            sky = rng.choice(CLEAR_SKY_WORDS[scene.sky])
         else:
-            first, ground = ground, ""
-    rest = [part for part in (ground, sky, weather) if part]
+            weather = rng.choice(WEATHER_WORDS["clear"])
+    opening, ending = "", ""
+    if rng.random() < 0.1 if scene.style == "picture book" else told(0.97):
+        if rng.random() < 0.5:
+            opening = rng.choice(STYLE_OPENINGS[scene.style])
+        else:
+            ending = rng.choice(STYLE_ENDINGS[scene.style])
+    if not opening and rng.random() < 0.06:
+        several = things.startswith(tuple(word for words in NUMBERS.values() for word in words))
+        opening = "there are" if several else "there is"
+    return _arrange(rng, opening, things, [ground, sky, weather], ending)
+
+
+def _arrange(rng: Random, opening: str, things: str, places: list[str], ending: str) -> str:
+    """Put the parts of a caption in some order, with commas or without."""
+    ground = places[0]
+    rest = [part for part in places if part]
+    first = ""
+    if rest and not opening and rng.random() < 0.12:
+        first = f"{rest.pop(rng.randrange(min(2, len(rest))))}, "
     if rng.random() < 0.25:
         rng.shuffle(rest)
     comma = "," if rng.random() < 0.5 else ""
-    text = f"{first}, {things}" if first else things
+    text = first + _join(opening, things)
     for number, part in enumerate(rest):
-        text += f"{comma if number or part != ground else ''} {part}"
-    return f"{text}, {style}" if style else text
-
-
-def _opened(things: str) -> bool:
-    return any(things.startswith(words) for openings in STYLE_OPENINGS.values() for words in openings)
+        text += f" {part}" if part == ground and number == 0 else f"{comma} {part}"
+    return f"{text}, {ending}" if ending else text
 
 
 def _things(scene: Scene, rng: Random, complete: bool) -> str:
