@@ -34,10 +34,6 @@ class Prompts:
         positive, negative = (each.over(steps, before) for each in (self.prompt, self.negative_prompt))
         return [(*texts, *others) for texts, others in zip(positive, negative, strict=True)]
 
-    def positive(self, steps: int, before: int = 0) -> list[tuple[Text, ...]]:
-        """What the prompt says at each step, or at the step's first call of the network."""
-        return self.prompt.over(steps, before)[:: self.prompt.calls or 1]
-
 
 def read_prompts(request: GenerationRequest) -> Prompts:
     """Both prompts of a request, read.
