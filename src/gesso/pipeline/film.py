@@ -72,7 +72,7 @@ def _write_mp4(frames: Sequence[Image.Image], buffer: io.BytesIO) -> None:
     """H.264 in its most common form, which has colours for every second pixel and so even sides."""
     av: Any = import_module("av")
     width, height = (side - side % 2 for side in frames[0].size)
-    with av.open(buffer, mode="w", format="mp4", options={"movflags": "faststart"}) as container:
+    with av.open(buffer, mode="w", format="mp4") as container:
         stream = container.add_stream("h264", rate=1000 // FRAME_MS)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.options = {"crf": "16"}
