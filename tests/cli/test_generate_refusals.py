@@ -203,7 +203,7 @@ def test_a_file_is_no_folder(gesso: Run, here: Path) -> None:
 def test_an_interrupt_in_the_second_picture_keeps_the_first(
     draw: Run, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gesso.models.unet import UNet
+    from gesso.engine.shared_prefix import SharedPrefixUNet as UNet
 
     calls = 0
     forward = UNet.forward
@@ -232,7 +232,7 @@ def test_an_interrupt_while_writing(
 
 
 def test_a_picture_that_is_no_number(draw: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gesso.models.unet import UNet
+    from gesso.engine.shared_prefix import SharedPrefixUNet as UNet
 
     forward = UNet.forward
     monkeypatch.setattr(UNet, "forward", lambda *inputs: forward(*inputs) * float("nan"))
