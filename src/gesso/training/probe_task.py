@@ -25,6 +25,9 @@ from gesso.training.recipe import Recipe
 MIDDLE_WEIGHT = 8.0
 """Of the cells with a thing's middle, beside the many without."""
 
+MIDDLES_WEIGHT, PLACE_WEIGHT = 20.0, 4.0
+"""Of these two losses beside the cross-entropies: few cells hold a middle, and sizes must be read closely."""
+
 
 class Targets(NamedTuple):
     """What the probe is to say of b pictures with n things in all.
@@ -138,10 +141,10 @@ def probe_loss(glance: Glance, wanted: Targets) -> Tensor:
     losses = [
         cross_entropy(cells["kinds"], wanted.maps.kinds),
         cross_entropy(cells["colors"], wanted.maps.colors),
-        20 * middle,
+        MIDDLES_WEIGHT * middle,
         cross_entropy(of_things("kind"), wanted.kinds),
         cross_entropy(of_things("color"), wanted.colors),
-        l1_loss(of_things("place"), wanted.places),
+        PLACE_WEIGHT * l1_loss(of_things("place"), wanted.places),
         *(cross_entropy(glance.pictures[head], wanted.pictures[head]) for head in PICTURE_HEADS),
     ]
     return torch.stack(losses).sum()
