@@ -26,7 +26,7 @@ MIDDLE_WEIGHT = 8.0
 """Of the cells with a thing's middle, beside the many without."""
 
 MIDDLES_WEIGHT, PLACE_WEIGHT = 20.0, 4.0
-"""Of these two losses beside the cross-entropies: few cells hold a middle, and sizes must be read closely."""
+"""Of these two losses beside the cross-entropies: few cells hold a middle, and sizes are read closely."""
 
 
 class Targets(NamedTuple):
