@@ -81,6 +81,20 @@ def test_without_spandrel_one_is_told_what_to_install(
         resolve_upscaler(network_file, "hires_upscaler").enlarge(image, (64, 64))
 
 
+def test_a_spandrel_that_cannot_be_loaded(
+    network_file: str, image: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a torchvision that was built for another torch."""
+
+    def refuse(_: str) -> object:
+        raise RuntimeError("operator torchvision::nms does not exist")
+
+    monkeypatch.setattr("gesso.pipeline.upscaling_network.find_spec", lambda _: object())
+    monkeypatch.setattr("gesso.pipeline.upscaling_network.import_module", refuse)
+    with pytest.raises(CheckpointError, match=r"cannot be loaded: operator torchvision::nms .* for another"):
+        resolve_upscaler(network_file, "hires_upscaler").enlarge(image, (64, 64))
+
+
 def test_networks_enlarge_piece_by_piece(
     network_file: str, image: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:

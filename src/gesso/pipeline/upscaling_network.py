@@ -32,7 +32,7 @@ def load_network(path: str) -> Callable[[Image.Image], Image.Image]:
     """The function that enlarges a picture by the network's own factor.
 
     Raises:
-        CheckpointError: spandrel is not installed, or the file is not readable.
+        CheckpointError: spandrel is not installed or cannot be loaded, or the file is not readable.
         WrongKindError: it is no network that enlarges colour pictures.
     """
     if find_spec("spandrel") is None:
@@ -41,7 +41,14 @@ def load_network(path: str) -> Callable[[Image.Image], Image.Image]:
             'Install it: pip install "gesso[upscale]".',
             where=path,
         )
-    spandrel: Any = import_module("spandrel")
+    try:
+        spandrel: Any = import_module("spandrel")
+    except (ImportError, OSError, RuntimeError) as error:
+        raise CheckpointError(
+            f"the library spandrel cannot be loaded: {error}",
+            "Mostly its torchvision is for another torch: install the one for yours (pytorch.org tells which).",
+            where=path,
+        ) from error
     weights = unwrapped(read_tensors(Path(path)))
     try:
         network: Any = spandrel.ModelLoader().load_from_state_dict(weights)
