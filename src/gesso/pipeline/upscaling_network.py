@@ -46,7 +46,7 @@ def load_network(path: str) -> Callable[[Image.Image], Image.Image]:
     except (ImportError, OSError, RuntimeError) as error:
         raise CheckpointError(
             f"the library spandrel cannot be loaded: {error}",
-            "Mostly its torchvision is for another torch: install the one for yours (pytorch.org tells which).",
+            "Often its torchvision is for another torch: install the one for yours (see pytorch.org).",
             where=path,
         ) from error
     weights = unwrapped(read_tensors(Path(path)))
