@@ -44,7 +44,7 @@ def test_a_vocabulary_larger_than_the_text_encoders_is_refused(tiny_model: Path,
 
 
 def test_a_single_file_draws_the_folders_pictures(tiny_model: Path, tmp_path: Path) -> None:
-    """With the folder's own vocabulary, which travels in the file; bit by bit where nothing is optimised."""
+    """With the folder's own vocabulary, which travels in the file; bit by bit with a plain engine."""
     convert(tiny_model, tmp_path / "one.safetensors")
     one, folder = (gesso.load(path, engine="plain") for path in (tmp_path / "one.safetensors", tiny_model))
     assert one.name == "one"

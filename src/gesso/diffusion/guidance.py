@@ -27,7 +27,7 @@ def pair_contexts(context: Tensor, negative_context: Tensor) -> Tensor:
 
 
 def positive_rows(batch: Tensor, count: int) -> Tensor:
-    """Of what the network is asked about a batch, the ``count`` = k·b rows of the prompts, in that order."""
+    """Of what the network is asked about a batch, the ``count`` = k·b rows of the prompts, in order."""
     return batch[-count:]
 
 
