@@ -43,7 +43,20 @@ _HOMES = {
     "read_request": "gesso.pipeline.metadata",
 }
 
-__all__ = [*_HOMES, "__version__"]
+__all__ = [
+    "GenerationRequest",
+    "GessoError",
+    "Grid",
+    "HeatmapRecorder",
+    "ModelConfig",
+    "Pipeline",
+    "Result",
+    "__version__",
+    "draw_sheet",
+    "heatmap_sheet",
+    "load",
+    "read_request",
+]
 
 
 def __getattr__(name: str) -> Any:

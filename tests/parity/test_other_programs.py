@@ -6,9 +6,7 @@ their noise levels, timesteps, noise, contexts and steps.
 
 from __future__ import annotations
 
-import importlib.util
 import math
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from k_diffusion_samplers import load_k_diffusion
 from PIL import Image
 from scipy.stats import beta as beta_distribution
 from torch import Tensor
@@ -53,26 +52,6 @@ RULES = {"a1111": "a1111", "forge": "forge", "comfyui": "comfy"}
 ALPHAS_CUMPROD = torch.cumprod(1 - torch.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2, dim=0)
 SIGMAS = ((1 - ALPHAS_CUMPROD) / ALPHAS_CUMPROD).sqrt().double()
 LOG_SIGMAS = SIGMAS.log()
-
-
-def load_k_diffusion() -> Any:
-    """k-diffusion's samplers alone: the package asks for libraries of training."""
-    found = importlib.util.find_spec("k_diffusion")
-    if found is None or found.submodule_search_locations is None:
-        pytest.skip("needs `pip install --no-deps k-diffusion`", allow_module_level=True)
-    package, utils = ModuleType("k_diffusion"), ModuleType("k_diffusion.utils")
-    package.__path__ = list(found.submodule_search_locations)
-    vars(utils)["append_dims"] = lambda x, dims: x[(...,) + (None,) * (dims - x.ndim)]
-    vars(package)["utils"] = utils
-    sys.modules |= {"k_diffusion": package, "k_diffusion.utils": utils}
-    spec = importlib.util.spec_from_file_location(
-        "k_diffusion.sampling", Path(package.__path__[0]) / "sampling.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 K = load_k_diffusion()
