@@ -20,8 +20,9 @@ types: $(VENV)/.dev
 contracts: $(VENV)/.dev
 	$(BIN)/lint-imports
 
+# One process a core, one thread in each: the tests' tensors are too small to be shared among threads.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 full: $(VENV)/.dev  ## full-size parity: about 10 GB of memory and some minutes
 	$(BIN)/python -m pytest -m full
