@@ -32,6 +32,7 @@ def timesteps(name: str, steps: int) -> list[float]:
 
 @settings(max_examples=100, deadline=None)
 @example(p=0.5, a=0.6, b=0.6)
+@example(p=2.2493650688639695e-191, a=0.5859375, b=1.0)
 @given(p=st.floats(0, 1), a=st.floats(0.2, 1), b=st.floats(0.2, 1))
 def test_beta_quantiles(p: float, a: float, b: float) -> None:
     assert beta_quantile(p, a, b) == pytest.approx(beta_distribution.ppf(p, a, b), rel=1e-9, abs=1e-12)

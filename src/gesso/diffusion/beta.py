@@ -34,7 +34,7 @@ def lower_quantile(p: float, a: float, b: float) -> float:
     for _ in range(NEWTON_STEPS):
         x = y ** (1 / a)
         correction = (regularised_beta(x, a, b) - p) * a * whole * (1 - x) ** (1 - b)
-        y -= correction
+        y = max(y - correction, 0.0)  # rounding could lead below, where powers are complex
         if abs(correction) <= 1e-15 * y:
             break
     return y ** (1 / a)
