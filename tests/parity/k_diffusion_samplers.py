@@ -11,6 +11,21 @@ from typing import Any
 
 import pytest
 
+SAMPLERS_OF_K_DIFFUSION = (
+    "euler",
+    "euler_ancestral",
+    "heun",
+    "lms",
+    "dpm_2",
+    "dpm_2_ancestral",
+    "dpmpp_2s_ancestral",
+    "dpmpp_sde",
+    "dpmpp_2m",
+    "dpmpp_2m_sde",
+    "dpmpp_3m_sde",
+)
+"""Those that gesso has, too, by gesso's names."""
+
 
 @cache
 def load_k_diffusion() -> Any:

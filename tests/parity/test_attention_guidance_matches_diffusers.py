@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 from diffusers import (
-    AutoencoderKL,
     DDIMScheduler,
     StableDiffusionPAGPipeline,
     StableDiffusionPipeline,
@@ -16,7 +15,8 @@ from diffusers import (
     UNet2DConditionModel,
 )
 from diffusers.utils.torch_utils import fourier_filter
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from tiny_diffusers import tiny_ends
+from transformers import CLIPTokenizer
 
 import gesso
 from gesso.pipeline.freeu import scale_low
@@ -44,17 +44,7 @@ def parts(request: pytest.FixtureRequest) -> dict[str, Any]:
     for name, weight in unet.named_parameters():
         if "attn1.to_q" in name or "attn1.to_k" in name or "attn1.to_out.0.weight" in name:
             weight.data *= 2.5
-    autoencoder = AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=(8, 8, 16, 16),
-        layers_per_block=1,
-        latent_channels=4,
-        norm_num_groups=4,
-    )
-    text_encoder = CLIPTextModel(
-        CLIPTextConfig(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4)
-    )
+    autoencoder, text_encoder = tiny_ends()
     scheduler = DDIMScheduler(
         beta_start=0.00085,
         beta_end=0.012,

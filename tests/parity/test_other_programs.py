@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from k_diffusion_samplers import load_k_diffusion
+from k_diffusion_samplers import SAMPLERS_OF_K_DIFFUSION, load_k_diffusion
 from PIL import Image
 from scipy.stats import beta as beta_distribution
 from torch import Tensor
@@ -238,22 +238,7 @@ def drawn(pipe: Pipeline, request: GenerationRequest) -> Tensor:
     return last.latents
 
 
-WALKS = (
-    "euler",
-    "euler_ancestral",
-    "heun",
-    "lms",
-    "dpm_2",
-    "dpm_2_ancestral",
-    "dpmpp_2s_ancestral",
-    "dpmpp_sde",
-    "dpmpp_2m",
-    "dpmpp_2m_sde",
-    "dpmpp_3m_sde",
-)
-
-
-@pytest.mark.parametrize("sampler", WALKS)
+@pytest.mark.parametrize("sampler", SAMPLERS_OF_K_DIFFUSION)
 @pytest.mark.parametrize("program", SPACED)
 @torch.inference_mode()
 def test_pictures_from_text(pipe: Pipeline, program: str, sampler: str) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from diffusers import (
-    AutoencoderKL,
     DDIMScheduler,
     DDPMScheduler,
     DPMSolverMultistepScheduler,
@@ -22,7 +21,8 @@ from diffusers import (
     UNet2DConditionModel,
 )
 from PIL import Image
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from tiny_diffusers import tiny_ends
+from transformers import CLIPTokenizer
 
 import gesso
 from gesso.weights.save import convert
@@ -68,17 +68,7 @@ def tiny_pipeline(prediction: str, levels: int) -> StableDiffusionPipeline:
         attention_head_dim=4,
         norm_num_groups=8,
     )
-    autoencoder = AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=(8, 8, 16, 16),
-        layers_per_block=1,
-        latent_channels=4,
-        norm_num_groups=4,
-    )
-    text_encoder = CLIPTextModel(
-        CLIPTextConfig(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4)
-    )
+    autoencoder, text_encoder = tiny_ends()
     return StableDiffusionPipeline(
         vae=autoencoder,
         text_encoder=text_encoder,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from k_diffusion_samplers import load_k_diffusion
+from k_diffusion_samplers import SAMPLERS_OF_K_DIFFUSION, load_k_diffusion
 from torch import Tensor
 
 from gesso.diffusion.brownian import BrownianTree
@@ -102,19 +102,6 @@ def relative_error(one: Tensor, other: Tensor) -> float:
     return float((one - other).double().norm() / other.double().norm())
 
 
-SAMPLERS_OF_K_DIFFUSION = [
-    "euler",
-    "euler_ancestral",
-    "heun",
-    "lms",
-    "dpm_2",
-    "dpm_2_ancestral",
-    "dpmpp_2s_ancestral",
-    "dpmpp_sde",
-    "dpmpp_2m",
-    "dpmpp_2m_sde",
-    "dpmpp_3m_sde",
-]
 TAKING_ETA = [name for name in SAMPLERS_OF_K_DIFFUSION if SAMPLERS[name].kind != "deterministic"]
 CHURNING = [name for name in SAMPLERS_OF_K_DIFFUSION if "s_churn" in SAMPLERS[name].options]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gesso.cli.drawing import count_steps, draw, load_pipeline
+from gesso.cli.drawing import count_steps, draw, load_pipeline, named_folder
 from gesso.cli.message import say
 from gesso.cli.options import MODEL_OPTIONS, model_options
 from gesso.cli.request_options import request_options
@@ -114,13 +114,9 @@ def read_batch(file: Path, form: str | None, options: dict[str, Any]) -> Batch:
 
 def folder_of(file: Path, output: str | None) -> Path:
     """Where the pictures go."""
-    from gesso.errors import OutputError
-
     if output is None:
         return Path("outputs", "batch" if file == STANDARD_INPUT else file.stem)
-    if not output or "\0" in output or output.lower().endswith(".png"):
-        raise OutputError(f"{output!r} is no folder", "A batch numbers its pictures in one.")
-    return Path(output)
+    return named_folder(output, "A batch numbers its pictures in one.")
 
 
 def model_key(model: str | None, ema: bool) -> str:

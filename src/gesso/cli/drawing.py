@@ -48,6 +48,19 @@ def load_pipeline(model: str | None, **options: Any) -> Pipeline:
     return load(BUILT_IN if model is None else model, **options)
 
 
+def named_folder(output: str, advice: str) -> Path:
+    """The folder that ``--output`` names, where it cannot be a file.
+
+    Raises:
+        OutputError: it is no folder's name.
+    """
+    from gesso.errors import OutputError
+
+    if not output or "\0" in output or output.lower().endswith(".png"):
+        raise OutputError(f"{output!r} is no folder", advice)
+    return Path(output)
+
+
 def draw(
     pipeline: Pipeline,
     request: ResolvedRequest,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gesso.cli.drawing import count_steps, draw, load_pipeline
+from gesso.cli.drawing import count_steps, draw, load_pipeline, named_folder
 from gesso.cli.message import say
 from gesso.cli.options import MODEL_OPTIONS, model_options
 from gesso.cli.request_options import picture_options
@@ -121,15 +121,10 @@ def grid(
 
 def folder_of(output: str | None) -> Path:
     """Where the sheet and the pictures go: what was named, or a folder that is not there yet."""
-    from gesso.errors import OutputError
-
-    if output is None:
-        return next(
-            path for number in count(1) if not (path := Path("outputs", f"grid-{number:05d}")).exists()
-        )
-    if not output or "\0" in output or output.lower().endswith(".png"):
-        raise OutputError(f"{output!r} is no folder", "A grid is a sheet and its pictures.")
-    return Path(output)
+    if output is not None:
+        return named_folder(output, "A grid is a sheet and its pictures.")
+    folders = (Path("outputs", f"grid-{number:05d}") for number in count(1))
+    return next(folder for folder in folders if not folder.exists())
 
 
 class Run:

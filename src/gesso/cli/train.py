@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from gesso.training.trainer import Trainer
+
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def run_options(folder: str, result: str) -> Callable[[Command], Command]:
+    """Where a training keeps what it needs to be resumed, and its result; and where it computes."""
+    output = click.option(
+        "--output",
+        "-o",
+        type=click.Path(path_type=Path),
+        default=Path(folder),
+        show_default=True,
+        metavar="FOLDER",
+        help=f"Keeps the state to resume from, the losses, and at the end {result}.",
+    )
+    device = click.option(
+        "--device", default="auto", metavar="cpu|cuda|mps|auto", help="Where to train.  [default: auto]"
+    )
+    return lambda command: output(device(command))
 
 
 @click.group()
@@ -20,18 +40,7 @@ def train() -> None:
 
 
 @train.command()
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(path_type=Path),
-    default=Path("runs/storybook"),
-    show_default=True,
-    metavar="FOLDER",
-    help="Keeps the state to resume from, the losses, and at the end the model in model/.",
-)
-@click.option(
-    "--device", default="auto", metavar="cpu|cuda|mps|auto", help="Where to train.  [default: auto]"
-)
+@run_options("runs/storybook", "the model in model/")
 @click.option("--autoencoder-steps", type=click.IntRange(1), metavar="N", help="Instead of the recipe's.")
 @click.option("--denoiser-steps", type=click.IntRange(1), metavar="N", help="Instead of the recipe's.")
 def storybook(output: Path, device: str, autoencoder_steps: int | None, denoiser_steps: int | None) -> None:
@@ -56,18 +65,7 @@ def storybook(output: Path, device: str, autoencoder_steps: int | None, denoiser
 
 
 @train.command()
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(path_type=Path),
-    default=Path("runs/probe"),
-    show_default=True,
-    metavar="FOLDER",
-    help="Keeps the state to resume from, the losses, and at the end probe.safetensors.",
-)
-@click.option(
-    "--device", default="auto", metavar="cpu|cuda|mps|auto", help="Where to train.  [default: auto]"
-)
+@run_options("runs/probe", "probe.safetensors")
 @click.option("--steps", type=click.IntRange(1), metavar="N", help="Instead of the recipe's.")
 @click.option(
     "--model", "-m", metavar="MODEL", help="Train on this model's autoencoder's pictures as well."
@@ -86,19 +84,11 @@ def probe(output: Path, device: str, steps: int | None, model: str | None) -> No
     from gesso.pipeline.load import load
     from gesso.training.probe import ProbeRun
 
-    chosen = choose_device(device)
-    blurring = load(model, device=device, dtype="float32", engine="plain") if model else None
-    run = (
-        ProbeRun(output, chosen, steps=steps)
-        if blurring is None
-        else ProbeRun(
-            output,
-            chosen,
-            steps=steps,
-            autoencoder=blurring.autoencoder,
-            autoencoder_size=blurring.config.image_size,
-        )
-    )
+    blurring: dict[str, Any] = {}
+    if model:
+        pipeline = load(model, device=device, dtype="float32", engine="plain")
+        blurring = {"autoencoder": pipeline.autoencoder, "autoencoder_size": pipeline.config.image_size}
+    run = ProbeRun(output, choose_device(device), steps=steps, **blurring)
     follow(run.trainer)
     click.echo(str(run.export()))
 
