@@ -49,7 +49,7 @@ class HeatmapFiles(Onlooker):
         self.recorder = HeatmapRecorder()
         return self.recorder
 
-    def finished(self, images: list[Image]) -> None:  # noqa: ARG002
+    def finished(self, _images: list[Image], /) -> None:
         assert self.recorder is not None
         self.heatmaps = self.recorder.heatmaps()
 

@@ -36,27 +36,27 @@ class Batch:
 class Onlooker:
     """Sees batches being drawn, one after the other. One that does not care leaves a method as it is."""
 
-    def check(self, request: ResolvedRequest) -> None:
+    def check(self, _request: ResolvedRequest, /) -> None:
         """Find out before drawing whether what is to be written can be."""
 
-    def steps(self, request: ResolvedRequest) -> int:  # noqa: ARG002
+    def steps(self, _request: ResolvedRequest, /) -> int:
         """How much of a request's work, counted in steps of the bar, is the onlooker's own."""
         return 0
 
-    def begin(self, batch: Batch) -> HeatmapRecorder | None:
+    def begin(self, _batch: Batch, /) -> HeatmapRecorder | None:
         """A batch is going to be drawn; whoever records heatmaps says with what."""
 
-    def step(self, step: DrawingStep) -> None:
+    def step(self, _step: DrawingStep, /) -> None:
         """One step is done."""
 
-    def finished(self, images: list[Image]) -> None:
+    def finished(self, _images: list[Image], /) -> None:
         """The batch is."""
 
-    def written(self, place: int, image: Image, path: Path) -> dict[str, Path]:  # noqa: ARG002
+    def written(self, _place: int, _image: Image, _path: Path, /) -> dict[str, Path]:
         """One of its pictures is a file; what is written beside it, by what it is.
 
         Args:
-            place: of the picture in its batch.
+            _place: of the picture in its batch.
         """
         return {}
 

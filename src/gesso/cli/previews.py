@@ -115,7 +115,7 @@ class FolderPreview(Onlooker):
         self.previewer: Previewer | None = None
         self.first: int | None = None
 
-    def check(self, request: ResolvedRequest) -> None:  # noqa: ARG002
+    def check(self, _request: ResolvedRequest, /) -> None:
         from gesso.pipeline.output import try_folder
 
         try_folder(self.folder)

@@ -49,9 +49,8 @@ class Previewer:
 
     @torch.inference_mode()
     def __call__(self, denoised: Tensor) -> list[Image.Image]:
-        image = self._decoder()(
-            denoised.nan_to_num(0, 0, 0)
-        )  # what is broken is refused when it is decoded
+        finite = denoised.nan_to_num(0, 0, 0)  # what is broken is refused when it is decoded
+        image = self._decoder()(finite)
         return to_pil(image.float().nan_to_num(0, 0, 0))
 
 
