@@ -14,7 +14,6 @@ import torch
 from numba import prange
 from torch import Tensor
 
-from gesso.engine.cpu.heap import use_huge_pages
 from gesso.engine.cpu.jit import inline, kernel, pixels, use_torch_threads
 from gesso.engine.cpu.product_tiles import PANEL
 from gesso.engine.cpu.products import multiply_stack
@@ -41,7 +40,7 @@ def transform_weight(weight: Tensor, tile: int) -> Tensor:
     g = np.asarray(FILTER_TRANSFORMS[tile], np.float32)
     out_channels, in_channels = weight.shape[:2]
     panels = -(-out_channels // PANEL)
-    transformed = use_huge_pages(torch.empty((tile + 2) ** 2, panels, in_channels, PANEL))
+    transformed = torch.empty((tile + 2) ** 2, panels, in_channels, PANEL)
     # one row a product: what it takes of each of the nine values of a filter
     _transform_filters(weight.contiguous().flatten(2).numpy(), np.kron(g, g), transformed.numpy())
     return transformed
