@@ -130,15 +130,25 @@ SD15_INPAINT = replace(SD15, name="sd15-inpaint", unet=replace(SD15.unet, in_cha
 STORYBOOK = ModelConfig(
     name="storybook",
     unet=UNetConfig(
+        in_channels=16,
+        out_channels=16,
         block_channels=(64, 128, 192),
         layers_per_block=1,
-        attention_levels=(True, True, True),
+        attention_levels=(False, True, True),
         heads=4,
         context_dim=128,
         sample_size=16,
     ),
-    autoencoder=AutoencoderConfig(block_channels=(16, 32, 64), groups=8, scaling_factor=0.54047),
-    text_encoder=TextEncoderConfig(vocab_size=756, width=128, layers=3, heads=4, mlp_width=512),
+    autoencoder=AutoencoderConfig(
+        latent_channels=16,
+        block_channels=(16, 32, 64, 96),
+        layers_per_block=1,
+        groups=8,
+        scaling_factor=0.28,
+    ),
+    text_encoder=TextEncoderConfig(
+        vocab_size=1536, width=128, layers=3, heads=4, mlp_width=512, max_length=40
+    ),
     noise=NoiseScheduleConfig(prediction="v"),
     guidance_scale=4.0,
 )

@@ -19,6 +19,9 @@ from gesso.errors import ResumeError
 from gesso.training import storybook
 from gesso.training.autoencoder_task import AutoencoderTask
 from gesso.training.denoiser_task import DenoiserTask
+from gesso.training.gallery import Easel
+from gesso.training.presets import CPU, PRESETS, Preset
+from gesso.training.reading_task import ReadingTask
 from gesso.training.trainer import Trainer
 
 Run = Callable[..., Any]
@@ -26,11 +29,14 @@ Run = Callable[..., Any]
 
 @pytest.fixture
 def train(gesso: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """``gesso train storybook``: three steps of two pictures for the autoencoder, four for the denoiser."""
+    """``gesso train storybook``: three steps of two pictures for the autoencoder, two for the text encoder,
+    four for the denoiser."""
     tiny = replace(
         STORYBOOK,
         unet=replace(
             STORYBOOK.unet,
+            in_channels=4,
+            out_channels=4,
             block_channels=(16, 32),
             attention_levels=(False, True),
             context_dim=16,
@@ -40,14 +46,19 @@ def train(gesso: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
         autoencoder=AutoencoderConfig(block_channels=(8, 8, 16), layers_per_block=1, groups=4),
         text_encoder=replace(STORYBOOK.text_encoder, width=16, layers=1, heads=2, mlp_width=32),
     )
-    monkeypatch.setattr(storybook, "STORYBOOK", tiny)
     monkeypatch.setattr(storybook, "CAPTIONS", 30)
     monkeypatch.setattr(storybook, "calibrate", partial(storybook.calibrate, count=4))
-    for name in ("AUTOENCODER_RECIPE", "DENOISER_RECIPE"):
-        recipe = replace(getattr(storybook, name), batch_size=2, warmup=2)
-        monkeypatch.setattr(storybook, name, recipe)
-    steps = ("--autoencoder-steps", "3", "--denoiser-steps", "4")
+    short = {
+        stage: replace(getattr(CPU, stage), batch_size=2, warmup=2)
+        for stage in ("autoencoder", "reading", "denoiser")
+    }
+    set_preset(monkeypatch, replace(CPU, config=tiny, stored=64, **short))
+    steps = ("--autoencoder-steps", "3", "--reading-steps", "2", "--denoiser-steps", "4")
     return lambda folder, *options: gesso("train", "storybook", "--output", folder, *steps, *options)
+
+
+def set_preset(monkeypatch: pytest.MonkeyPatch, preset: Preset) -> None:
+    monkeypatch.setitem(PRESETS, "cpu", preset)
 
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, task: type, step: int) -> None:
@@ -77,9 +88,9 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_been(
 ) -> None:
     ended = train("whole")
     assert (ended.status, ended.out, ended.err) == (0, "whole/model\n", "")
-    assert [len(text.splitlines()) for _, text in sorted(losses("whole").items())] == [4, 5]
+    assert [len(text.splitlines()) for _, text in sorted(losses("whole").items())] == [4, 5, 3]
 
-    for task, step in ((AutoencoderTask, 1), (DenoiserTask, 2)):
+    for task, step in ((AutoencoderTask, 1), (ReadingTask, 1), (DenoiserTask, 2)):
         with monkeypatch.context() as patch:
             interrupt_at(patch, task, step)
             ended = train("parts")
@@ -119,6 +130,38 @@ def test_a_killed_run_goes_on_from_what_it_saved(train: Run, monkeypatch: pytest
     assert len(losses("run")["denoiser.csv"].splitlines()) == 5
 
 
+def test_a_gallery_that_was_interrupted_is_filled_on(train: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures that are stored are not drawn and encoded again."""
+    paint, painted = Easel.paint, []
+
+    def counted(self: Easel, scenes: Any) -> Any:
+        painted.append(len(scenes))
+        if len(painted) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return paint(self, scenes)
+
+    monkeypatch.setattr(Easel, "paint", counted)
+    assert train("run").status == 130
+    assert painted == [32]
+    assert train("run").status == 0
+    assert painted == [32, 32]
+
+
+def test_a_gallery_of_another_size_is_not_mixed_in(train: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, DenoiserTask, 1)
+        train("run")
+    set_preset(monkeypatch, replace(PRESETS["cpu"], stored=96))
+    line = train("run").refused()
+    assert line.startswith("gesso: run/gallery.pt: belongs to a run with another count")
+
+
+def test_what_is_drawn_anew_needs_no_gallery(train: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_preset(monkeypatch, replace(PRESETS["cpu"], stored=0))
+    assert train("run").out == "run/model\n"
+    assert not Path("run/gallery.pt").exists()
+
+
 def test_a_finished_run_is_left_alone(train: Run) -> None:
     train("run")
     before = model_bytes("run")
@@ -131,8 +174,9 @@ def test_a_run_of_another_recipe_is_not_mixed_in(train: Run, monkeypatch: pytest
         interrupt_at(patch, AutoencoderTask, 1)
         train("run")
     state = Path("run/autoencoder.pt").read_bytes()
-    recipe = replace(storybook.AUTOENCODER_RECIPE, learning_rate=0.5, seed=3)
-    monkeypatch.setattr(storybook, "AUTOENCODER_RECIPE", recipe)
+    preset = PRESETS["cpu"]
+    other = replace(preset.autoencoder, learning_rate=0.5, seed=3)
+    set_preset(monkeypatch, replace(preset, autoencoder=other))
     line = train("run").refused()
     assert line.startswith("gesso: run/autoencoder.pt: belongs to a run with another learning_rate, seed")
     with pytest.raises(ResumeError):

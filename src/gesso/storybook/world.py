@@ -48,16 +48,13 @@ class World:
 WHOLE = World("whole")
 MEDIUM = replace(WHOLE, name="medium", styles=("picture book",), most_alike=3)
 """Every kind and weather, in one style."""
-SMALL = World(
+SMALL = replace(
+    MEDIUM,
     name="small",
-    kinds=KINDS[:12],
-    relations=("alone", "beside", "left of", "right of", "above", "below", "between", "together"),
+    relations=("alone", "beside", "left of", "right of", "above", "below"),
     weathers=("clear",),
-    styles=("picture book",),
-    most_alike=1,
-    scales=False,
 )
-"""What the first built-in model was taught: twelve kinds, one of each, no weather."""
+"""Every kind, colour, ground and time of day, one or two groups, in clear weather."""
 
 WORLDS = {world.name: world for world in (SMALL, MEDIUM, WHOLE)}
 

@@ -10,7 +10,15 @@ from pathlib import Path
 
 from tokenizers import models, pre_tokenizers
 
-from gesso.text.tokenizer import END_OF_TEXT, END_OF_WORD, START_OF_TEXT, Tokenizer, byte_pair_backend
+from gesso.text.caption_words import caption_words
+from gesso.text.tokenizer import (
+    CAPTION_WORDS,
+    END_OF_TEXT,
+    END_OF_WORD,
+    START_OF_TEXT,
+    Tokenizer,
+    byte_pair_backend,
+)
 
 Symbols = tuple[str, ...]
 Pair = tuple[str, str]
@@ -19,20 +27,25 @@ MIN_VOCAB_SIZE = 2 * 256 + 2
 """Every byte, every byte at the end of a word, the start and the end token."""
 
 
-def train_tokenizer(captions: Iterable[str], vocab_size: int, folder: Path) -> Tokenizer:
+def train_tokenizer(
+    captions: Iterable[str], vocab_size: int, folder: Path, max_length: int = 77
+) -> Tokenizer:
     """Learn merges from captions and write them to ``folder``, which ``Tokenizer.load`` then reads.
 
     Ids are laid out as CLIP's: 256 byte symbols, the same with ``</w>``, merges, start, end. Every text can
     be encoded, also with bytes the captions never held. The folder is a Diffusers ``tokenizer/`` folder,
-    which transformers' ``CLIPTokenizer.from_pretrained`` reads as well.
+    which transformers' ``CLIPTokenizer.from_pretrained`` reads as well; beside the vocabulary it lists the
+    captions' words, so that prompts can be told which of theirs are none of these.
 
     Args:
         vocab_size: at most this many ids, at least ``MIN_VOCAB_SIZE``; fewer if the captions have fewer
             different pairs.
         folder: created if need be; the files in it are replaced.
+        max_length: tokens that the text encoder reads at once, start and end included.
     """
     if vocab_size < MIN_VOCAB_SIZE:
         raise ValueError(f"vocab_size {vocab_size} is less than {MIN_VOCAB_SIZE}, the bytes alone")
+    captions = list(captions)
     merges = _learn_merges(captions, limit=vocab_size - MIN_VOCAB_SIZE)
     symbols = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokens = [*symbols, *(symbol + END_OF_WORD for symbol in symbols)]
@@ -44,6 +57,8 @@ def train_tokenizer(captions: Iterable[str], vocab_size: int, folder: Path) -> T
     _write_json(folder / "vocab.json", vocabulary)
     lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    words = sorted(caption_words(captions))
+    (folder / CAPTION_WORDS).write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
     special = {
         "bos_token": START_OF_TEXT,
         "eos_token": END_OF_TEXT,
@@ -51,10 +66,8 @@ def train_tokenizer(captions: Iterable[str], vocab_size: int, folder: Path) -> T
         "unk_token": END_OF_TEXT,
     }
     _write_json(folder / "special_tokens_map.json", special)
-    _write_json(
-        folder / "tokenizer_config.json",
-        {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "do_lower_case": True, **special},
-    )
+    settings = {"tokenizer_class": "CLIPTokenizer", "model_max_length": max_length, "do_lower_case": True}
+    _write_json(folder / "tokenizer_config.json", {**settings, **special})
     return Tokenizer.load(folder)
 
 

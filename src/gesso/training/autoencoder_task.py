@@ -12,11 +12,12 @@ from gesso.config import AutoencoderConfig
 from gesso.engine.layout import channels_last
 from gesso.models.autoencoder import Autoencoder
 from gesso.storybook.render import render
+from gesso.storybook.world import World
 from gesso.training.losses import kl_divergence, reconstruction_loss
 from gesso.training.recipe import Recipe
 from gesso.training.scenes import draw, scenes_of
 
-KL_WEIGHT = 3e-4
+KL_WEIGHT = 1e-4
 """Keeps latents near unit variance without costing sharpness."""
 
 
@@ -25,16 +26,21 @@ class AutoencoderTask:
 
     name = "autoencoder"
 
-    def __init__(self, config: AutoencoderConfig, size: int, recipe: Recipe, device: torch.device) -> None:
+    def __init__(
+        self, config: AutoencoderConfig, size: int, world: World, recipe: Recipe, device: torch.device
+    ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         self.size = size
         self.device = device
-        self.model = channels_last(Autoencoder(config).to(device))
-        self.settings: dict[str, Any] = {"autoencoder": asdict(config), "size": size}
+        self.world = world
+        autoencoder = Autoencoder(config)
+        start_small(autoencoder)
+        self.model = channels_last(autoencoder.to(device))
+        self.settings: dict[str, Any] = {"autoencoder": asdict(config), "size": size, "world": world.name}
 
     def loss(self, step: int) -> Tensor:
-        scenes, rng = scenes_of(self.recipe.seed, step, self.recipe.batch_size)
+        scenes, rng = scenes_of(self.recipe.seed, step, self.recipe.batch_size, self.world)
         image = render(scenes, self.size, device=self.device)  # (b, 3, size, size)
         image = image.contiguous(memory_format=torch.channels_last)
         posterior = self.model.posterior(image)
@@ -45,12 +51,24 @@ class AutoencoderTask:
 
 
 @torch.no_grad()
-def calibrate(autoencoder: Autoencoder, size: int, count: int = 512) -> AutoencoderConfig:
+def calibrate(autoencoder: Autoencoder, size: int, world: World, count: int = 512) -> AutoencoderConfig:
     """The autoencoder's config with the scaling factor that gives its latents unit variance."""
-    scenes, _ = scenes_of(seed=-1, step=0, count=count)
+    scenes, _ = scenes_of(seed=-1, step=0, count=count, world=world)
     device = next(autoencoder.parameters()).device
     parts = [
         autoencoder.posterior(render(scenes[start : start + 64], size, device=device)).mean
         for start in range(0, count, 64)
     ]
     return replace(autoencoder.config, scaling_factor=round(float(1 / torch.cat(parts).std()), 5))
+
+
+@torch.no_grad()
+def start_small(autoencoder: Autoencoder) -> None:
+    """Begin with residual branches that add nothing: what is linear is learnt first.
+
+    Goyal et al. 2017, §5.1 (zero-initialised last layers).
+    """
+    for name, module in autoencoder.named_modules():
+        if name.endswith(".conv2"):
+            for parameter in module.parameters():
+                parameter.zero_()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -13,17 +14,16 @@ from torch.nn.functional import mse_loss
 from gesso.config import ModelConfig
 from gesso.diffusion.schedule import NoiseSchedule
 from gesso.engine.layout import channels_last
-from gesso.models.autoencoder import Autoencoder
 from gesso.models.text_encoder import TextEncoder
 from gesso.models.unet import UNet
-from gesso.storybook.captions import caption
-from gesso.storybook.render import render
-from gesso.storybook.scene import Scene
+from gesso.storybook.world import World
 from gesso.text.conditioning import encode_prompts
 from gesso.text.tokenizer import Tokenizer
+from gesso.training.gallery import Gallery
+from gesso.training.layout_head import LayoutHead, Witness, cells_of, coarser
 from gesso.training.losses import add_noise, v_target
 from gesso.training.recipe import Recipe
-from gesso.training.scenes import draw, scenes_of
+from gesso.training.scenes import draw, worded
 
 NEARLY_CLEAN = 0.25
 """Share of the timesteps that counts as nearly clean: the least noisy quarter."""
@@ -34,52 +34,65 @@ NEARLY_CLEAN_DRAWS = 0.15
 CAPTION_DROPOUT = 0.1
 """Share of captions replaced by the empty one, for guidance (Ho & Salimans 2022, Algorithm 1)."""
 
+LAYOUT_WEIGHT = 0.2
+"""Of telling what is seen in each cell, beside denoising."""
+
 
 class DenoiserTask:
-    """Text encoder and UNet learn together to remove noise from the latents of captioned scenes."""
+    """Text encoder and UNet learn together to remove noise from the latents of captioned scenes.
+
+    Args:
+        reader: weights of a text encoder that has learnt to read.
+    """
 
     name = "denoiser"
 
     def __init__(
         self,
         config: ModelConfig,
-        autoencoder: Autoencoder,
         tokenizer: Tokenizer,
+        reader: Mapping[str, Tensor],
+        gallery: Gallery,
+        world: World,
         recipe: Recipe,
         device: torch.device,
     ) -> None:
         torch.manual_seed(recipe.seed)
-        self.config = config
-        self.recipe = recipe
-        self.device = device
-        self.autoencoder = autoencoder.to(device).eval().requires_grad_(False)
-        self.tokenizer = tokenizer
+        self.config, self.tokenizer, self.gallery = config, tokenizer, gallery
+        self.recipe, self.device = recipe, device
         self.alphas_cumprod = NoiseSchedule(config.noise).alphas_cumprod.to(device)
         self.text_encoder = TextEncoder(config.text_encoder)
+        self.text_encoder.load_state_dict(reader)
         self.unet = UNet(config.unet)
-        start_small(self.text_encoder, self.unet)
-        self.model = nn.ModuleDict({"text_encoder": self.text_encoder, "unet": self.unet})
+        start_small(self.unet)
+        # What the second finest level passes up to the finest.
+        self.witness = Witness(self.unet.up_blocks[-2])
+        self.layout = LayoutHead(config.unet.block_channels[1])
+        parts = {"text_encoder": self.text_encoder, "unet": self.unet, "layout": self.layout}
+        self.model = nn.ModuleDict(parts)
         channels_last(self.model.to(device))
-        self.settings: dict[str, Any] = {"model": asdict(replace(config, name=""))}
+        self.settings: dict[str, Any] = {"model": asdict(replace(config, name="")), "world": world.name}
 
     def loss(self, step: int) -> Tensor:
-        scenes, rng = scenes_of(self.recipe.seed, step, self.recipe.batch_size)
-        captions = ["" if rng.random() < CAPTION_DROPOUT else caption(scene, rng) for scene in scenes]
-        latents = self._encode(scenes)  # (b, 4, h, w)
+        rng = random.Random(f"denoiser {self.recipe.seed}/{step}")
+        scenes, latents, maps = self.gallery.choose(rng, self.recipe.batch_size)
+        captions = ["" if rng.random() < CAPTION_DROPOUT else worded(scene, rng) for scene in scenes]
         timesteps = stratified_timesteps(len(scenes), self.config.noise.steps, rng).to(self.device)
         alphas_cumprod = self.alphas_cumprod[timesteps][:, None, None, None]
         noise = draw(latents.shape, rng, self.device)
+        noisy = add_noise(latents, noise, alphas_cumprod)  # (b, c, h, w)
 
-        context = encode_prompts(self.text_encoder, self.tokenizer, captions, device=self.device)
-        output = self.unet(add_noise(latents, noise, alphas_cumprod), timesteps, context)
+        length = self.config.text_encoder.max_length
+        context = encode_prompts(
+            self.text_encoder, self.tokenizer, captions, max_length=length, device=self.device
+        )
+        output = self.unet(noisy.contiguous(memory_format=torch.channels_last), timesteps, context)
         # Every drawn timestep weighs the same in v: the noisiest ones, where only the caption tells what
         # there is to see, so weigh as much as the others (in epsilon they would hardly count).
-        return mse_loss(output, v_target(latents, noise, alphas_cumprod))
-
-    @torch.no_grad()
-    def _encode(self, scenes: list[Scene]) -> Tensor:
-        image = render(scenes, self.config.image_size, device=self.device)
-        return self.autoencoder.encode(image.contiguous(memory_format=torch.channels_last))
+        denoising = mse_loss(output, v_target(latents, noise, alphas_cumprod))
+        features = self.witness.take()
+        seen = self.layout.loss(cells_of(features), coarser(maps, features.shape[-1]))
+        return denoising + LAYOUT_WEIGHT * seen
 
 
 def stratified_timesteps(count: int, steps: int, rng: random.Random) -> Tensor:
@@ -99,14 +112,11 @@ def timestep_quantile(draw: float) -> float:
 
 
 @torch.no_grad()
-def start_small(text_encoder: TextEncoder, unet: UNet) -> None:
-    """Begin with residual branches that add nothing and small embeddings, so that early steps are calm.
+def start_small(unet: UNet) -> None:
+    """Begin with residual branches that add nothing, so that early steps are calm.
 
-    Goyal et al. 2017, §5.1 (zero-initialised last layers); Radford et al. 2019, §2.3 (embeddings).
+    Goyal et al. 2017, §5.1 (zero-initialised last layers).
     """
-    embeddings = text_encoder.text_model.embeddings
-    embeddings.token_embedding.weight.mul_(0.02)
-    embeddings.position_embedding.weight.mul_(0.01)
     for name, module in unet.named_modules():
         if name.endswith((".conv2", ".proj_out")) or name == "conv_out":
             for parameter in module.parameters():

@@ -6,15 +6,19 @@ from torch import Tensor
 
 from gesso.models.autoencoder import Posterior
 
+SQUARES = 4.0
+"""Weight of the squared error: as much as the absolute one where the two errors are about a quarter."""
+
 
 def reconstruction_loss(decoded: Tensor, image: Tensor) -> Tensor:
-    """Mean absolute error of pixels and of their differences to the neighbours, so that edges stay sharp.
+    """Mean absolute error of pixels and of their differences to the neighbours, so that edges stay sharp,
+    and the mean squared error of pixels, by which the peak signal-to-noise ratio goes.
 
     Both (b, 3, h, w) in [-1, 1] -> scalar.
     """
     error = decoded - image
     across, down = error.diff(dim=-1), error.diff(dim=-2)
-    return error.abs().mean() + across.abs().mean() + down.abs().mean()
+    return error.abs().mean() + across.abs().mean() + down.abs().mean() + SQUARES * error.square().mean()
 
 
 def kl_divergence(posterior: Posterior) -> Tensor:

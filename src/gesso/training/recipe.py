@@ -29,7 +29,7 @@ class Recipe:
     learning_rate: float
     warmup: int = 100
     cooldown: float = 0.25
-    optimizer: Literal["adamw", "muon"] = "adamw"
+    optimizer: Literal["adamw", "muon"] = "muon"
     weight_decay: float = 0.01
     ema_decay: float = 0.999
     seed: int = 0

@@ -1,4 +1,4 @@
-"""The randomness of a training step: scenes of the storybook world, and noise."""
+"""The randomness of a training step: scenes of the storybook world, their words, and noise."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ import random
 import torch
 from torch import Tensor
 
+from gesso.storybook.captions import caption
 from gesso.storybook.compose import sample_scene
 from gesso.storybook.scene import Scene
 from gesso.storybook.world import WHOLE, World
 
+CHINESE = 0.2
+"""Share of captions in Chinese."""
 
-def scenes_of(seed: int, step: int, count: int, world: World = WHOLE) -> tuple[list[Scene], random.Random]:
+
+def scenes_of(
+    seed: int | str, step: int, count: int, world: World = WHOLE
+) -> tuple[list[Scene], random.Random]:
     """The scenes of a step, and the random numbers that go on from there.
 
     They follow from the seed and the step alone, so a resumed run sees what it would have seen. None of
@@ -20,6 +26,11 @@ def scenes_of(seed: int, step: int, count: int, world: World = WHOLE) -> tuple[l
     """
     rng = random.Random(f"{seed}/{step}")
     return [sample_scene(rng, world) for _ in range(count)], rng
+
+
+def worded(scene: Scene, rng: random.Random) -> str:
+    """A caption of a scene, in one of the two languages."""
+    return caption(scene, rng, language="zh" if rng.random() < CHINESE else "en")
 
 
 def draw(shape: torch.Size, rng: random.Random, device: torch.device) -> Tensor:

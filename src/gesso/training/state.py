@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -37,10 +38,24 @@ def save_state(state: TrainingState, path: Path) -> None:
     Raises:
         OutputError: the disk is full or the folder cannot be written; an earlier file is still there.
     """
+    write_state(vars(state), path)
+
+
+def load_state(path: Path, fingerprint: dict[str, Any]) -> TrainingState:
+    """Read a state back, on the CPU.
+
+    Raises:
+        ResumeError: the file is unreadable, or belongs to a run of other settings (which are named).
+    """
+    return TrainingState(**read_state(path, fingerprint, [field.name for field in fields(TrainingState)]))
+
+
+def write_state(content: dict[str, Any], path: Path) -> None:
+    """Write what a run resumes from, its "fingerprint" in it, as ``save_state`` does."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
-            torch.save(vars(state), file)
+            torch.save(content, file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -54,20 +69,19 @@ def save_state(state: TrainingState, path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def load_state(path: Path, fingerprint: dict[str, Any]) -> TrainingState:
-    """Read a state back, on the CPU.
-
-    Raises:
-        ResumeError: the file is unreadable, or belongs to a run of other settings (which are named).
-    """
+def read_state(path: Path, fingerprint: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    """What ``write_state`` wrote, if it has exactly these keys and this "fingerprint"."""
     advice = "Choose another --output folder, or remove the file to start anew."
     try:
-        state = TrainingState(**torch.load(path, map_location="cpu", weights_only=True))
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if sorted(content) != sorted(keys):
+            raise ValueError(f"it has {', '.join(map(str, content))}")
     except Exception as error:  # torch.load raises whatever broken bytes lead to
         reason = shorten(str(error), 100)
         raise ResumeError(f"not a readable training state ({reason})", advice, where=str(path)) from error
-    if state.fingerprint != fingerprint:
-        keys = sorted(fingerprint.keys() | state.fingerprint.keys())
-        different = [key for key in keys if state.fingerprint.get(key) != fingerprint.get(key)]
+    before = content["fingerprint"]
+    if before != fingerprint:
+        named = sorted(fingerprint.keys() | before.keys())
+        different = [key for key in named if before.get(key) != fingerprint.get(key)]
         raise ResumeError(f"belongs to a run with another {', '.join(different)}", advice, where=str(path))
-    return state
+    return content

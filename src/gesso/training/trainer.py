@@ -49,6 +49,25 @@ class TrainingStep:
     learning_rate: float
 
 
+class Stage(Protocol):
+    """A part of a run that takes its time, can be interrupted after each of its steps, and goes on."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def steps(self) -> int: ...
+
+    @property
+    def step(self) -> int:
+        """How many are done."""
+        ...
+
+    def run(self) -> Generator[TrainingStep | int, None, None]:
+        """Go on to the end, yielding after each step; closing the iterator early saves the state."""
+        ...
+
+
 class Trainer(Generic[Model]):
     """The recipe's optimizers with gradient clipping and averaged weights.
 
@@ -76,6 +95,15 @@ class Trainer(Generic[Model]):
         if self.state_path.exists():
             self._resume()
         self._trim_log()
+
+    @property
+    def name(self) -> str:
+        return self.task.name
+
+    @property
+    def steps(self) -> int:
+        """Of the whole run; ``step`` says how many are done."""
+        return self.recipe.steps
 
     def run(self) -> Generator[TrainingStep, None, None]:
         """Train to the end, yielding each step; closing the iterator early saves the state.

@@ -1,0 +1,102 @@
+"""How the built-in model is trained on the machine at hand: what world, what networks, how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+from gesso.config import STORYBOOK, AutoencoderConfig, ModelConfig, UNetConfig
+from gesso.storybook.world import MEDIUM, SMALL, World
+from gesso.training.recipe import Recipe
+
+PresetName = Literal["cpu", "gpu"]
+PRESET_NAMES: tuple[PresetName, ...] = get_args(PresetName)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """All there is to say about one training of the built-in model.
+
+    Attributes:
+        world: what scenes are drawn from.
+        config: of the networks; the vocabulary's size and the latents' scale are found in training.
+        autoencoder, reading, denoiser: the stages' recipes, in their order.
+        stored: pictures drawn and encoded once for the last two stages; 0 draws each when it is needed.
+    """
+
+    name: PresetName
+    world: World
+    config: ModelConfig
+    autoencoder: Recipe
+    reading: Recipe
+    denoiser: Recipe
+    stored: int
+
+
+CPU = Preset(
+    name="cpu",
+    world=SMALL,
+    config=STORYBOOK,
+    autoencoder=Recipe(
+        steps=2000,
+        batch_size=4,
+        learning_rate=2e-3,
+        warmup=50,
+        cooldown=0.4,
+        ema_decay=0.99,
+    ),
+    reading=Recipe(
+        steps=800,
+        batch_size=64,
+        learning_rate=1e-3,
+        warmup=50,
+        cooldown=0.4,
+        ema_decay=0.98,
+    ),
+    denoiser=Recipe(steps=4000, batch_size=32, learning_rate=1e-3, cooldown=0.5, ema_decay=0.995),
+    stored=20_480,
+)
+"""128 × 128 pixels, in some hours on two cores."""
+
+GPU = Preset(
+    name="gpu",
+    world=MEDIUM,
+    config=replace(
+        STORYBOOK,
+        unet=UNetConfig(
+            in_channels=16,
+            out_channels=16,
+            block_channels=(96, 160, 224),
+            layers_per_block=1,
+            attention_levels=(False, True, True),
+            heads=4,
+            context_dim=160,
+            sample_size=32,
+        ),
+        autoencoder=AutoencoderConfig(
+            block_channels=(24, 48, 96, 96), layers_per_block=1, latent_channels=16, groups=8
+        ),
+        text_encoder=replace(STORYBOOK.text_encoder, width=160),
+    ),
+    autoencoder=Recipe(
+        steps=6000,
+        batch_size=32,
+        learning_rate=2e-3,
+        warmup=100,
+        cooldown=0.4,
+        ema_decay=0.995,
+    ),
+    reading=Recipe(
+        steps=2000,
+        batch_size=256,
+        learning_rate=1e-3,
+        warmup=50,
+        cooldown=0.4,
+        ema_decay=0.99,
+    ),
+    denoiser=Recipe(steps=12_000, batch_size=128, learning_rate=1e-3, cooldown=0.5, ema_decay=0.998),
+    stored=0,
+)
+"""256 × 256 pixels, of a wider world."""
+
+PRESETS: dict[PresetName, Preset] = {preset.name: preset for preset in (CPU, GPU)}
