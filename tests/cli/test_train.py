@@ -227,3 +227,20 @@ def test_a_folder_that_cannot_be_written(train: Run) -> None:
 def test_devices_are_checked_first(train: Run, here: Path) -> None:
     assert train("run", "--device", "tpu").refused().startswith('gesso: device: no device is called "tpu"')
     assert list(here.iterdir()) == []
+
+
+def test_going_on_from_a_model(train: Run) -> None:
+    """Its autoencoder and vocabulary stay, its text encoder and UNet learn on, with other noise."""
+    train("first")
+    assert train("second", "--start-from", "first/model", "--seed", "5").out == "second/model\n"
+    assert sorted(losses("second")) == ["denoiser.csv"]
+    first, second = model_bytes("first"), model_bytes("second")
+    same = {name for name in first if first[name] == second[name]}
+    weights = {name for name in first if name.endswith(".safetensors")}
+    assert weights - same == {"unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors"}
+    assert "tokenizer/vocab.json" in same
+
+
+def test_going_on_from_no_model(train: Run, here: Path) -> None:
+    assert "nowhere" in train("run", "--start-from", "nowhere/model").refused()
+    assert list(here.iterdir()) == []

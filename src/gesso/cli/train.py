@@ -46,10 +46,18 @@ def train() -> None:
     type=click.Choice(["cpu", "gpu"]),
     help="What is trained, and how long; by the device if left out.",
 )
+@click.option(
+    "--start-from",
+    metavar="MODEL",
+    help="Go on from this model's weights; its autoencoder and vocabulary are kept.",
+)
+@click.option("--seed", type=int, metavar="S", help="Of all that is random; other scenes and other noise.")
 @click.option("--autoencoder-steps", type=click.IntRange(1), metavar="N", help="Instead of the preset's.")
 @click.option("--reading-steps", type=click.IntRange(1), metavar="N", help="Instead of the preset's.")
 @click.option("--denoiser-steps", type=click.IntRange(1), metavar="N", help="Instead of the preset's.")
-def storybook(output: Path, device: str, preset: Any, **steps: int | None) -> None:
+def storybook(
+    output: Path, device: str, preset: Any, start_from: str | None, seed: int | None, **steps: int | None
+) -> None:
     """Train the built-in model from nothing: its vocabulary, autoencoder, text encoder and UNet.
 
     Every picture it learns from is drawn on the spot. Interrupt it whenever you like: the same command
@@ -59,20 +67,17 @@ def storybook(output: Path, device: str, preset: Any, **steps: int | None) -> No
     \b
     gesso train storybook --output runs/mine
     gesso "a red house at night" --model runs/mine/model
+    gesso train storybook --start-from storybook --seed 1 --output runs/longer
     """
-    from dataclasses import replace
-
     from gesso.engine.device import choose_device
     from gesso.training.presets import PRESETS
     from gesso.training.storybook import StorybookRun
+    from gesso.weights.checkpoint import open_checkpoint
 
     chosen = choose_device(device)
-    recipes = PRESETS[preset or ("gpu" if chosen.type == "cuda" else "cpu")]
-    for option, count in steps.items():
-        if count is not None:
-            stage = option.removesuffix("_steps")
-            recipes = replace(recipes, **{stage: replace(getattr(recipes, stage), steps=count)})
-    run = StorybookRun(output, recipes, chosen)
+    counts = {option.removesuffix("_steps"): count for option, count in steps.items() if count}
+    recipes = PRESETS[preset or ("gpu" if chosen.type == "cuda" else "cpu")].changed(counts, seed)
+    run = StorybookRun(output, recipes, chosen, open_checkpoint(start_from) if start_from else None)
     for stage in run.stages():
         follow(stage)
     click.echo(str(run.export()))
@@ -82,9 +87,16 @@ def storybook(output: Path, device: str, preset: Any, **steps: int | None) -> No
 @run_options("runs/probe", "probe.safetensors")
 @click.option("--steps", type=click.IntRange(1), metavar="N", help="Instead of the recipe's.")
 @click.option(
+    "--world",
+    default="small",
+    show_default=True,
+    metavar="small|medium|whole",
+    help="What it is to read: the world that the model to be scored was taught.",
+)
+@click.option(
     "--model", "-m", metavar="MODEL", help="Train on this model's autoencoder's pictures as well."
 )
-def probe(output: Path, device: str, steps: int | None, model: str | None) -> None:
+def probe(output: Path, device: str, steps: int | None, world: str, model: str | None) -> None:
     """Train the small network that reads pictures for `gesso storybook score`.
 
     It learns from renderings, sharp and blemished, and measures at the end how much it reads rightly.
@@ -96,13 +108,14 @@ def probe(output: Path, device: str, steps: int | None, model: str | None) -> No
     """
     from gesso.engine.device import choose_device
     from gesso.pipeline.load import load
+    from gesso.storybook.world import find_world
     from gesso.training.probe import ProbeRun
 
     blurring: dict[str, Any] = {}
     if model:
         pipeline = load(model, device=device, dtype="float32", engine="plain")
         blurring = {"autoencoder": pipeline.autoencoder, "autoencoder_size": pipeline.config.image_size}
-    run = ProbeRun(output, choose_device(device), steps=steps, **blurring)
+    run = ProbeRun(output, choose_device(device), world=find_world(world), steps=steps, **blurring)
     follow(run.trainer)
     click.echo(str(run.export()))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -32,6 +33,14 @@ class Preset:
     denoiser: Recipe
     stored: int
 
+    def changed(self, steps: Mapping[str, int], seed: int | None = None) -> Preset:
+        """Itself with other numbers of steps for the stages named, and another seed for all of them."""
+        recipes = {stage: getattr(self, stage) for stage in ("autoencoder", "reading", "denoiser")}
+        if seed is not None:
+            recipes = {stage: replace(recipe, seed=seed) for stage, recipe in recipes.items()}
+        recipes |= {stage: replace(recipes[stage], steps=count) for stage, count in steps.items()}
+        return replace(self, **recipes)
+
 
 CPU = Preset(
     name="cpu",
@@ -46,7 +55,7 @@ CPU = Preset(
         ema_decay=0.99,
     ),
     reading=Recipe(
-        steps=800,
+        steps=600,
         batch_size=64,
         learning_rate=1e-3,
         warmup=50,
@@ -54,7 +63,7 @@ CPU = Preset(
         ema_decay=0.98,
     ),
     denoiser=Recipe(steps=4000, batch_size=32, learning_rate=1e-3, cooldown=0.5, ema_decay=0.995),
-    stored=20_480,
+    stored=16_384,
 )
 """128 × 128 pixels, in some hours on two cores."""
 

@@ -16,6 +16,7 @@ from gesso.storybook.labels import labels
 from gesso.storybook.probe import SIZE, Probe, ProbeConfig
 from gesso.storybook.reading import read
 from gesso.storybook.render import render
+from gesso.storybook.world import WHOLE, World
 from gesso.training.probe_task import ProbeTask
 from gesso.training.recipe import Recipe
 from gesso.training.trainer import Trainer
@@ -34,6 +35,7 @@ class ProbeRun:
     Args:
         folder: gets the trainer's files, and at the end ``probe.safetensors``.
         device: where to train.
+        world: what it learns to read, and is measured on.
         steps: instead of the recipe's.
         autoencoder: whose blur the probe is to bear; None trains on renderings alone.
         autoencoder_size: side of the pictures it was trained on.
@@ -48,6 +50,7 @@ class ProbeRun:
         folder: Path,
         device: torch.device,
         *,
+        world: World = WHOLE,
         steps: int | None = None,
         autoencoder: Autoencoder | None = None,
         autoencoder_size: int = SIZE,
@@ -55,25 +58,30 @@ class ProbeRun:
         self.path = folder / "probe.safetensors"
         refuse_existing(self.path)
         self.device = device
+        self.world = world
         recipe = replace(PROBE_RECIPE, steps=steps or PROBE_RECIPE.steps)
-        task = ProbeTask(ProbeConfig(), recipe, device, autoencoder, autoencoder_size)
+        task = ProbeTask(ProbeConfig(), recipe, device, world, autoencoder, autoencoder_size)
         self.trainer: Trainer[Probe] = Trainer(task, recipe, folder)
 
     def export(self) -> Path:
         """Measure the averaged weights and write them in half precision; the file's path."""
         probe = self.trainer.average.model
-        accuracy = examine(probe, self.device, EXAMINED)
-        metadata = {"channels": json.dumps(probe.config.channels), "accuracy": json.dumps(accuracy)}
+        accuracy = examine(probe, self.device, EXAMINED, self.world)
+        metadata = {
+            "channels": json.dumps(probe.config.channels),
+            "accuracy": json.dumps(accuracy),
+            "world": self.world.name,
+        }
         with new_file(self.path) as path:
             write_safetensors(path, probe.state_dict(), metadata, torch.float16)
         return self.path
 
 
 @torch.no_grad()
-def examine(probe: Probe, device: torch.device, count: int) -> dict[str, float]:
+def examine(probe: Probe, device: torch.device, count: int, world: World) -> dict[str, float]:
     """For each attribute the share that the probe reads rightly off renderings it has not seen."""
     rng = random.Random("examination")
-    scenes = [sample_scene(rng, held_out=None) for _ in range(count)]
+    scenes = [sample_scene(rng, world, held_out=None) for _ in range(count)]
     verdicts = []
     for start in range(0, count, 50):
         part = scenes[start : start + 50]

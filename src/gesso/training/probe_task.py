@@ -19,6 +19,7 @@ from gesso.storybook.probe import CELLS, PICTURE_HEADS, SIZE, Glance, Probe, Pro
 from gesso.storybook.render import draw
 from gesso.storybook.scene import COLORS, GROUNDS, KINDS, SKIES, STYLES, WEATHERS, Scene
 from gesso.storybook.segmentation import Maps, majority, segment
+from gesso.storybook.world import WHOLE, World
 from gesso.training.blemishes import blemish
 from gesso.training.recipe import Recipe
 
@@ -60,20 +61,26 @@ class ProbeTask:
         config: ProbeConfig,
         recipe: Recipe,
         device: torch.device,
+        world: World = WHOLE,
         autoencoder: Autoencoder | None = None,
         autoencoder_size: int = SIZE,
     ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         self.device = device
+        self.world = world
         self.model = channels_last(Probe(config).to(device))
         self.autoencoder = autoencoder
         self.autoencoder_size = autoencoder_size
-        self.settings: dict[str, Any] = {"probe": asdict(config), "decoded": autoencoder is not None}
+        self.settings: dict[str, Any] = {
+            "probe": asdict(config),
+            "decoded": autoencoder is not None,
+            "world": world.name,
+        }
 
     def loss(self, step: int) -> Tensor:
         rng = random.Random(f"probe {self.recipe.seed}/{step}")
-        scenes = [sample_scene(rng, held_out=None) for _ in range(self.recipe.batch_size)]
+        scenes = [sample_scene(rng, self.world, held_out=None) for _ in range(self.recipe.batch_size)]
         drawing = draw(scenes, SIZE, self.device)
         images = self._spoil(drawing.images, scenes, rng)
         glance = self.model(images.contiguous(memory_format=torch.channels_last))
@@ -81,12 +88,12 @@ class ProbeTask:
 
     @torch.no_grad()
     def _spoil(self, images: Tensor, scenes: Sequence[Scene], rng: random.Random) -> Tensor:
-        """A third of the pictures as the autoencoder gives them back, if there is one; all blemished."""
-        third = len(scenes) // 3
-        if self.autoencoder is not None and third:
-            some = draw(scenes[:third], self.autoencoder_size, self.device).images
-            decoded = self.autoencoder.decode(self.autoencoder.encode(some))
-            images[:third] = torch.nn.functional.interpolate(decoded, (SIZE, SIZE), mode="bilinear")
+        """A sixth of the pictures as the autoencoder gives them back, if there is one; all blemished."""
+        some = len(scenes) // 6
+        if self.autoencoder is not None and some:
+            drawn = draw(scenes[:some], self.autoencoder_size, self.device).images
+            decoded = self.autoencoder.decode(self.autoencoder.encode(drawn))
+            images[:some] = torch.nn.functional.interpolate(decoded, (SIZE, SIZE), mode="bilinear")
         return blemish(images, rng)
 
 

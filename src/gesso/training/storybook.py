@@ -24,6 +24,7 @@ from gesso.training.presets import Preset
 from gesso.training.reading_task import ReadingTask
 from gesso.training.scenes import worded
 from gesso.training.trainer import Stage, Trainer
+from gesso.weights import tokenizer_files
 from gesso.weights.atomic import refuse_existing
 from gesso.weights.checkpoint import Checkpoint
 from gesso.weights.save import save_folder
@@ -42,44 +43,40 @@ class StorybookRun:
         folder: gets ``tokenizer/``, what the stages resume from, their losses, and at the end ``model/``.
         preset: what is trained, and how.
         device: where to train.
+        start: a model to go on from: its networks' sizes, vocabulary and autoencoder are kept, its text
+            encoder and UNet learn on. None begins with nothing.
 
     Raises:
         ResumeError: the folder holds a run with other settings.
         OutputError: ``model/`` is there already, or the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, preset: Preset, device: torch.device) -> None:
+    def __init__(
+        self, folder: Path, preset: Preset, device: torch.device, start: Checkpoint | None = None
+    ) -> None:
         self.folder = folder
         self.preset = preset
         self.device = device
+        self.start = start
         self.model_folder = folder / "model"
         refuse_existing(self.model_folder)
-        self.config = preset.config
+        self.config = preset.config if start is None else start.config
         self.states: dict[str, dict[str, Tensor]] = {}
 
     def stages(self) -> Iterator[Stage]:
         """The stages in order, each to be run to its end before the next is asked for."""
-        preset, folder, device = self.preset, self.folder, self.device
         tokenizer = self._vocabulary()
-        vocabulary = replace(self.config.text_encoder, vocab_size=tokenizer.size)
-        self.config = replace(self.config, text_encoder=vocabulary)
-        size = self.config.image_size
-
-        task = AutoencoderTask(self.config.autoencoder, size, preset.world, preset.autoencoder, device)
-        trainer = Trainer(task, preset.autoencoder, folder)
+        autoencoder = yield from self._autoencoder()
+        gallery = yield from self._gallery(autoencoder)
+        read = yield from self._reader(tokenizer, gallery)
+        world, recipe = self.preset.world, self.preset.denoiser
+        task = DenoiserTask(self.config, tokenizer, read, gallery, world, recipe, self.device)
+        if self.start is not None:
+            task.unet.load_state_dict(self.start.unet)
+        trainer = Trainer(task, recipe, self.folder)
         yield trainer
-        gallery = yield from self._gallery(trainer.average.model)
-
-        reading = ReadingTask(vocabulary, tokenizer, gallery, preset.world, preset.reading, device)
-        reader = Trainer(reading, preset.reading, folder)
-        yield reader
-        read = reader.average.model.get_submodule("text_encoder").state_dict()
-
-        drawing = DenoiserTask(self.config, tokenizer, read, gallery, preset.world, preset.denoiser, device)
-        denoiser = Trainer(drawing, preset.denoiser, folder)
-        yield denoiser
         for name in ("text_encoder", "unet"):
-            self.states[name] = denoiser.average.model.get_submodule(name).state_dict()
+            self.states[name] = trainer.average.model.get_submodule(name).state_dict()
 
     def export(self) -> Path:
         """Write the averaged weights in half precision as a Diffusers folder; its path."""
@@ -94,23 +91,58 @@ class StorybookRun:
         save_folder(checkpoint, self.model_folder, dtype=torch.float16)
         return self.model_folder
 
+    def _vocabulary(self) -> Tokenizer:
+        """Learnt from the whole world's captions, so that a wider one can be taught later."""
+        folder, length = self.folder / "tokenizer", self.config.text_encoder.max_length
+        if self.start is None:
+            rng = random.Random(0)
+            captions = (worded(sample_scene(rng), rng) for _ in range(CAPTIONS))
+            tokenizer = train_tokenizer(captions, VOCAB_SIZE, folder, max_length=length)
+        else:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            if not folder.exists():
+                tokenizer_files.copy(self.start.tokenizer, folder, length)
+            tokenizer = Tokenizer.load(folder)
+        vocabulary = replace(self.config.text_encoder, vocab_size=tokenizer.size)
+        self.config = replace(self.config, text_encoder=vocabulary)
+        return tokenizer
+
+    def _autoencoder(self) -> Generator[Stage, None, Autoencoder]:
+        """The autoencoder, trained; its config says how its latents are scaled."""
+        world, recipe, size = self.preset.world, self.preset.autoencoder, self.config.image_size
+        if self.start is None:
+            task = AutoencoderTask(self.config.autoencoder, size, world, recipe, self.device)
+            trainer = Trainer(task, recipe, self.folder)
+            yield trainer
+            autoencoder = trainer.average.model
+            autoencoder.config = calibrate(autoencoder, size, world)
+        else:
+            autoencoder = Autoencoder(self.config.autoencoder)
+            autoencoder.load_state_dict(self.start.autoencoder)
+        self.config = replace(self.config, autoencoder=autoencoder.config)
+        self.states["autoencoder"] = autoencoder.state_dict()
+        return autoencoder
+
     def _gallery(self, autoencoder: Autoencoder) -> Generator[Stage, None, Gallery]:
         """Where the later stages' pictures come from; yields the stage that stores them, if any."""
-        world, size, count = self.preset.world, self.config.image_size, self.preset.stored
-        calibrated = calibrate(autoencoder, size, world)
-        autoencoder.config = calibrated
-        self.config = replace(self.config, autoencoder=calibrated)
-        self.states["autoencoder"] = autoencoder.state_dict()
-        easel = Easel(autoencoder, size, self.device)
+        world, count = self.preset.world, self.preset.stored
+        easel = Easel(autoencoder, self.config.image_size, self.device)
         if not count:
             return FreshGallery(easel, world)
-        gallery = StoredGallery(easel, world, count, self.folder, {"autoencoder": asdict(calibrated)})
+        settings = {"autoencoder": asdict(autoencoder.config)}
+        gallery = StoredGallery(easel, world, count, self.folder, settings, self.preset.denoiser.seed)
         yield gallery
         return gallery
 
-    def _vocabulary(self) -> Tokenizer:
-        """Learnt from the whole world's captions, so that a wider one can be taught later."""
-        rng = random.Random(0)
-        captions = (worded(sample_scene(rng), rng) for _ in range(CAPTIONS))
-        length = self.config.text_encoder.max_length
-        return train_tokenizer(captions, VOCAB_SIZE, self.folder / "tokenizer", max_length=length)
+    def _reader(
+        self, tokenizer: Tokenizer, gallery: Gallery
+    ) -> Generator[Stage, None, dict[str, Tensor]]:
+        """Weights of a text encoder that can read."""
+        if self.start is not None:
+            return self.start.text_encoder
+        config, world, recipe = self.config.text_encoder, self.preset.world, self.preset.reading
+        trainer = Trainer(
+            ReadingTask(config, tokenizer, gallery, world, recipe, self.device), recipe, self.folder
+        )
+        yield trainer
+        return trainer.average.model.get_submodule("text_encoder").state_dict()
