@@ -12,10 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
-from gesso.cli.storybook import in_words
+from gesso.cli.score_table import in_words
 from gesso.storybook.judge import ATTRIBUTES
 from gesso.storybook.probe import Probe, load_probe
-from gesso.storybook.score import Score, Shares
+from gesso.storybook.score import Score
+from gesso.storybook.shares import EVERY, Shares
 from gesso.training import probe as training
 from gesso.weights.safetensors_file import write_safetensors
 
@@ -24,9 +25,9 @@ Run = Callable[..., Any]
 
 @pytest.fixture
 def untrained(here: Path) -> str:
-    """A probe that knows nothing and says that it reads all but the weather."""
+    """A probe that knows nothing and says that it reads all but the ground."""
     torch.manual_seed(0)
-    accuracy = dict.fromkeys(ATTRIBUTES, 1.0) | {"weather": 0.9}
+    accuracy = dict.fromkeys(ATTRIBUTES, 1.0) | {"ground": 0.9}
     notes = {"channels": "[40, 80, 96]", "accuracy": json.dumps(accuracy)}
     write_safetensors(here / "probe.safetensors", Probe().state_dict(), notes)
     return "probe.safetensors"
@@ -52,31 +53,51 @@ def test_worlds_are_checked(gesso: Run) -> None:
 def test_a_score(gesso: Run, untrained: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gesso.storybook.score.VARIED", 1)
     monkeypatch.setattr("gesso.cli.storybook.PSNR_SCENES", 4)
-    options = ("--probe", untrained, "--count", "4", "--steps", "1", "--world", "small", "--device", "cpu")
-    ended = gesso("storybook", "score", *options, "--json")
-    assert ended.status == 0
+    options = ("--probe", untrained, "--count", "4", "--steps", "1", "--device", "cpu")
+    ended = gesso("storybook", "score", *options, "--sampler", "Euler", "--json")
+    assert (ended.status, ended.err) == (0, "")
     result = json.loads(ended.out)
-    assert result["prompts"] == 4
-    assert set(result["seen"]["drawn"]) <= {*ATTRIBUTES, "whole"} - {"weather"}
-    assert result["left_out"] == {"weather": 0.9}
+    assert (result["model"], result["world"], result["prompts"]) == ("storybook", "small", 4)
+    assert (result["sampler"], result["steps"]) == ("euler", 1)
+    assert result["guidance_scale"] > 1
+    uncounted = {"weather", "style", "ground"}
+    assert set(result["seen"]["drawn"]) <= {*ATTRIBUTES, EVERY, "whole"} - uncounted
+    assert result["constant"] == {"weather": "clear", "style": "picture book"}
+    assert result["left_out"] == {"ground": 0.9}
     assert 20 < result["psnr"] < 40
     assert result["frechet"] > 0
 
 
 def test_a_score_as_a_table() -> None:
-    drawn = {"kind": 0.5, "whole": 0.25}
-    seen = Shares(drawn, ceiling={"kind": 1.0, "whole": 0.9}, chance={"kind": 0.1, "whole": 0.0})
-    unseen = replace(seen, drawn={"kind": 0.4, "relation": 1 / 3, "whole": 0.2})
-    result = Score(40, seen, unseen, {"weather": 0.9}, 2.0, 0.5, 0.8, 31.25)
-    lines = in_words(result, "mine").splitlines()
+    drawn = {"kind": 0.5, EVERY: 0.75, "whole": 0.25}
+    errors = {"kind": 0.1, EVERY: 0.0125, "whole": 0.07}
+    seen = Shares(drawn, errors, ceiling=dict.fromkeys(drawn, 1.0), chance=dict.fromkeys(drawn, 0.1))
+    unseen = replace(seen, drawn={"kind": 0.4, "relation": 1 / 3, EVERY: 0.7, "whole": 0.2})
+    constant, left_out = {"style": "flat"}, {"weather": 0.9}
+    result = Score(40, seen, unseen, seen, constant, left_out, 2.0, 0.5, 0.8, 31.25)
+    lines = in_words(result, "mine, 40 prompts").splitlines()
     assert lines[0] == "mine, 40 prompts"
     assert lines[2].split() == ["attribute", "seen", "ceiling", "chance", "unseen", "ceiling", "chance"]
-    rows = {line.split()[0]: line.split()[1:] for line in lines if line}
+    rows = {line[:14].strip(): line[14:].split() for line in lines[3:7]}
+    assert list(rows) == ["kind", "relation", EVERY, "whole"], "what no prompt asks for has no row"
     assert rows["kind"] == ["50.0%", "100.0%", "10.0%", "40.0%", "100.0%", "10.0%"]
     assert rows["relation"] == ["–", "–", "–", "33.3%", "–", "–"]
-    assert "weather" not in rows
+    assert rows[EVERY][::3] == ["75.0%", "70.0%"]
+    assert "standard error of all attributes: 1.2% seen, 1.2% unseen" in lines
+    assert "not counted, for this world has one alone: style (flat)" in lines
     assert any("weather (90.0%)" in line for line in lines)
     assert any("31.2 dB" in line for line in lines)
+
+
+def test_a_score_that_cannot_be(gesso: Run, untrained: str) -> None:
+    """What is wrong is said before a model is loaded."""
+    score = ("storybook", "score", "--model", "nowhere", "--probe", untrained)
+    assert "steps" in gesso(*score, "--steps", "0").refused()
+    assert "euler" in gesso(*score, "--sampler", "eulr").refused()
+    assert "small, medium, whole" in gesso(*score, "--world", "flat").refused()
+    missing = gesso("storybook", "score", "--probe", "missing.safetensors").refused()
+    assert missing.startswith("gesso: missing.safetensors: not a readable probe")
+    assert missing.endswith("`gesso train probe` makes one.")
 
 
 def test_a_probe_that_is_none(gesso: Run) -> None:

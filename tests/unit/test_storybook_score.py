@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -22,6 +23,7 @@ from gesso.storybook.reading import Reading, Sight, interpret
 from gesso.storybook.render import draw
 from gesso.storybook.scene import COLORS, KINDS, SKIES, Scene
 from gesso.storybook.score import Examiner, fixed_prompts, frechet_distance, mean_distance
+from gesso.storybook.shares import EVERY, errors_of, shares_of
 from gesso.storybook.world import SMALL, WHOLE
 from gesso.training.blemishes import blemish, compressed, cosine_basis, reduced
 from gesso.training.probe_task import Targets, probe_loss, targets
@@ -158,7 +160,6 @@ class Oracle(Probe):
 def test_a_model_that_draws_renderings_reaches_the_ceiling(monkeypatch: pytest.MonkeyPatch) -> None:
     from gesso.storybook import score
 
-    monkeypatch.setattr(score, "VARIED", 3)
     prompts = fixed_prompts(8, WHOLE)
     scenes: dict[float, Scene] = {}
 
@@ -171,15 +172,54 @@ def test_a_model_that_draws_renderings_reaches_the_ceiling(monkeypatch: pytest.M
     monkeypatch.setattr(score, "render", marked)
     by_text = {prompt.text: prompt.scene for prompt in prompts}
     accuracy = dict.fromkeys(ATTRIBUTES, 1.0) | {"weather": 0.98}
-    examiner = Examiner(Oracle(scenes), accuracy, 16)
-    result = examiner.examine(prompts, lambda text, _: marked([by_text[text]], 16), psnr=30.0)
-    for part in (result.seen, result.unseen):
+    examiner = Examiner(Oracle(scenes), accuracy, 16, WHOLE)
+    seeds: list[range] = []
+
+    def draw_prompts(texts: Sequence[str], seed: int) -> Tensor:
+        seeds.append(range(seed, seed + len(texts)))
+        return marked([by_text[text] for text in texts], 16)
+
+    result = examiner.examine(prompts, draw_prompts, psnr=30.0, varied=3)
+    assert seeds == [range(8), range(8, 11), range(16, 19), range(24, 27)]
+    for part in (result.seen, result.unseen, result.total):
         assert set(part.drawn.values()) == {1.0}
+        assert set(part.error.values()) == {0.0}
         assert part.drawn == part.ceiling
         assert part.chance["whole"] < 0.4
         assert "weather" not in part.drawn
-    assert result.left_out == {"weather": 0.98}
+    assert (result.constant, result.left_out) == ({}, {"weather": 0.98})
     assert result.diversity == pytest.approx(1, abs=0.2)
+    assert examiner.examine(prompts, draw_prompts, psnr=30.0, varied=0).diversity is None
+
+
+def test_what_is_the_same_in_all_of_a_world_does_not_count() -> None:
+    accuracy = dict.fromkeys(ATTRIBUTES, 1.0) | {"weather": 0.5, "scale": 0.5}
+    examiner = Examiner(Probe(), accuracy, 16, SMALL)
+    assert examiner.constant == {"weather": "clear", "style": "picture book"}
+    assert examiner.left_out == {"scale": 0.5}
+    assert examiner.counted == ["kind", "color", "count", "relation", "sky", "ground", "nothing else"]
+
+
+def test_a_probe_that_reads_nothing_well_counts_nothing() -> None:
+    prompts = fixed_prompts(4, SMALL)
+    examiner = Examiner(Probe().eval(), {}, 16, SMALL)
+    result = examiner.examine(prompts, lambda texts, _: torch.zeros(len(texts), 3, 16, 16), 30.0, varied=0)
+    assert result.total.drawn == result.total.error == {}
+
+
+def test_shares_and_their_standard_errors() -> None:
+    verdicts = [
+        {"kind": True, "scale": True, "whole": True},
+        {"kind": True, "whole": True},
+        {"kind": False, "whole": False},
+        {"kind": True, "scale": False, "whole": False},
+    ]
+    assert shares_of(verdicts) == {"kind": 3 / 4, "scale": 1 / 2, "whole": 1 / 2, EVERY: 4 / 6}
+    errors = errors_of(verdicts)
+    assert errors["kind"] == pytest.approx((3 / 4 * 1 / 4 / 4) ** 0.5), "binomial"
+    assert errors["scale"] == pytest.approx((1 / 2 * 1 / 2 / 2) ** 0.5)
+    squares = (2 - 4 / 3) ** 2 + (1 - 2 / 3) ** 2 + (0 - 2 / 3) ** 2 + (1 - 4 / 3) ** 2
+    assert errors[EVERY] == pytest.approx(squares**0.5 / 6)
 
 
 def test_frechet_distance_is_that_of_normal_distributions() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gesso.pipeline.pipeline import Pipeline
-    from gesso.storybook.score import Draw, Score
+    from gesso.pipeline.request import GenerationRequest
+    from gesso.storybook.score import Draw
     from gesso.storybook.world import World
 
 PSNR_SCENES = 32
+
+TAUGHT = "small"
+"""The world that the built-in model was taught."""
 
 
 @click.group(short_help="Look at the built-in model's world, and score a model in it.")
@@ -84,11 +89,31 @@ def sheet(pictures: Sequence[Image], columns: int, gap: int = 4) -> Image:
 @click.option(
     "--count", type=click.IntRange(4), default=64, show_default=True, metavar="N", help="Prompts."
 )
-@click.option("--world", default="whole", show_default=True, metavar="small|medium|whole")
-@click.option("--language", type=click.Choice(["en", "zh"]), default="en", show_default=True)
-@click.option("--steps", type=click.IntRange(1, 1000), metavar="N", help="Denoising steps a picture.")
-@click.option("--guidance-scale", type=float, metavar="G", help="The model's own if left out.")
-@click.option("--sampler", metavar="NAME")
+@click.option(
+    "--world",
+    default=TAUGHT,
+    show_default=True,
+    metavar="small|medium|whole",
+    help="Of the prompts; the default is what the built-in model was taught.",
+)
+@click.option(
+    "--language",
+    type=click.Choice(["en", "zh"]),
+    default="en",
+    show_default=True,
+    help="Of the prompts; the model must have been taught it.",
+)
+@click.option("--steps", type=int, metavar="N", help="Denoising steps a picture.  [default: 20]")
+@click.option("--guidance-scale", type=float, metavar="G", help="[default: the model's]")
+@click.option("--sampler", metavar="NAME", help="Any of `gesso samplers`.  [default: dpmpp_2m]")
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1, 1024),
+    default=16,
+    show_default=True,
+    metavar="N",
+    help="Pictures drawn at once; fewer take less memory and more time.",
+)
 @click.option(
     "--probe",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -109,6 +134,7 @@ def score(
     steps: int | None,
     guidance_scale: float | None,
     sampler: str | None,
+    batch_size: int,
     probe: Path | None,
     as_json: bool,
 ) -> None:
@@ -117,43 +143,69 @@ def score(
     \b
     gesso storybook score                               the built-in model
     gesso storybook score --model runs/mine/model --count 256
-    gesso storybook score --world small --steps 10 --guidance-scale 2
+    gesso storybook score --steps 10 --guidance-scale 2 --sampler euler
 
-    Small networks read what is in each picture. Beside the share that is right stand the ceiling, which is
-    what they read off renderings of the same prompts, and chance, which is what the pictures of other
-    prompts get. "color" asks for the right kind in the right colour, "whole" for everything at once.
+    A small network reads what is in each picture. Beside the share that is right stand the ceiling, which
+    is what it reads off renderings of the same prompts, and chance, which is what the pictures of other
+    prompts get. "color" asks for the right kind in the right colour, "whole" for everything at once, and
+    "all attributes" is the share of attributes that are right, all prompts' taken together.
     """
+    from gesso.cli.score_table import in_words
     from gesso.pipeline.load import BUILT_IN, load
+    from gesso.pipeline.request import GenerationRequest
     from gesso.storybook.probe import PROBE_FILE, load_probe
     from gesso.storybook.score import SEEDS, VARIED, Examiner, fixed_prompts
     from gesso.storybook.world import find_world
 
     level = find_world(world)
     prompts = fixed_prompts(count, level, language=language)
+    given = {"steps": steps, "guidance_scale": guidance_scale, "sampler": sampler}
+    fields = {name: value for name, value in given.items() if value is not None}
+    request = GenerationRequest(prompts[0].text, **fields)
     network, accuracy = load_probe(probe or PROBE_FILE)
     source = BUILT_IN if model is None else model
     pipeline = load(source, device=device, dtype=dtype, engine=engine, ema=ema, low_memory=low_memory)
-    given = {"steps": steps, "guidance_scale": guidance_scale, "sampler": sampler}
-    fields = {name: value for name, value in given.items() if value is not None}
+    request = request.resolve(pipeline.config)
+    examiner = Examiner(network, accuracy, pipeline.config.image_size, level)
     drawings = count + min(count, VARIED) * (SEEDS - 1)
-    examiner = Examiner(network, accuracy, pipeline.config.image_size)
-    with drawer(pipeline, fields, drawings) as draw:
+    with drawer(pipeline, request, drawings, batch_size) as draw:
         result = examiner.examine(prompts, draw, psnr_of(pipeline, level))
-    click.echo(json.dumps(result.as_json()) if as_json else in_words(result, pipeline.name))
+    drawn_with = {name: getattr(request, name) for name in given}
+    if as_json:
+        click.echo(json.dumps({"model": pipeline.name, "world": world, **drawn_with, **result.as_json()}))
+    else:
+        settings = f"{request.sampler}, {request.steps} steps, guidance {request.guidance_scale:g}"
+        click.echo(in_words(result, f"{pipeline.name}, {settings}: {count} prompts, {world} world"))
 
 
 @contextmanager
-def drawer(pipeline: Pipeline, fields: dict[str, Any], drawings: int) -> Iterator[Draw]:
-    """A function from prompt and seed to picture, behind a progress bar."""
+def drawer(
+    pipeline: Pipeline, request: GenerationRequest, drawings: int, batch_size: int
+) -> Iterator[Draw]:
+    """A function from prompts and the first one's seed to pictures, behind a progress bar.
+
+    Args:
+        request: what else the pictures are drawn with.
+        drawings: how many there will be.
+        batch_size: how many are drawn at once.
+    """
     from gesso.cli.progress import progress_bar
-    from gesso.pipeline.images import from_pil
 
     with progress_bar(drawings, pipeline.name, "picture") as bar:
 
-        def draw(prompt: str, seed: int) -> Tensor:
-            image = from_pil(pipeline(prompt, seed=seed, **fields).images[0])
-            bar.update()
-            return image
+        def draw(prompts: Sequence[str], seed: int) -> Tensor:
+            import torch
+
+            from gesso.pipeline.images import from_pil
+            from gesso.pipeline.medley import draw_medley
+
+            images: list[Tensor] = []
+            for start in range(0, len(prompts), batch_size):
+                part = prompts[start : start + batch_size]
+                pictures = draw_medley(pipeline, part, replace(request, seed=seed + start))
+                images += map(from_pil, pictures)
+                bar.update(len(part))
+            return torch.cat(images)
 
         yield draw
 
@@ -181,36 +233,3 @@ def psnr_of(pipeline: Pipeline, world: World) -> float:
         decoded = from_pil(pipeline.decode(latents)[0])
         errors.append(float((decoded - image).square().mean()))
     return 10 * math.log10(4 / fmean(errors))
-
-
-def in_words(result: Score, name: str) -> str:
-    """The score for people."""
-    from gesso.cli.table import table
-    from gesso.storybook.judge import ATTRIBUTES
-
-    def percent(shares: Any, attribute: str) -> str:
-        return f"{shares[attribute]:.1%}" if attribute in shares else "–"
-
-    rows = [
-        (
-            attribute,
-            *(
-                percent(shares, attribute)
-                for part in (result.seen, result.unseen)
-                for shares in (part.drawn, part.ceiling, part.chance)
-            ),
-        )
-        for attribute in (*ATTRIBUTES, "whole")
-        if attribute not in result.left_out
-    ]
-    head = ("attribute", "seen", "ceiling", "chance", "unseen", "ceiling", "chance")
-    lines = [f"{name}, {result.prompts} prompts", "", table(head, rows), ""]
-    if result.left_out:
-        read = ", ".join(f"{each} ({share:.1%})" for each, share in result.left_out.items())
-        lines += [f"left out, for the probe reads less than 99 % of renderings rightly: {read}", ""]
-    measured = [
-        ("autoencoder", f"{result.psnr:.1f} dB", "PSNR of renderings"),
-        ("Fréchet distance", f"{result.frechet:.3g}", f"two renderings: {result.frechet_ceiling:.3g}"),
-        ("diversity", f"{result.diversity:.2f}", "over seeds; 1 is that of renderings"),
-    ]
-    return "\n".join([*lines, table(measured[0], measured[1:])])

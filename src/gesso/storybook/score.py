@@ -14,12 +14,13 @@ from torch import Tensor
 
 from gesso.storybook.captions import Language, caption
 from gesso.storybook.compose import rearranged, sample_scene
-from gesso.storybook.judge import ATTRIBUTES, Verdict, judge, share_right
+from gesso.storybook.judge import ATTRIBUTES, Verdict, judge
 from gesso.storybook.labels import labels
 from gesso.storybook.probe import Probe
 from gesso.storybook.reading import Reading, interpret
 from gesso.storybook.render import render
 from gesso.storybook.scene import Scene
+from gesso.storybook.shares import Shares, errors_of, shares_of
 from gesso.storybook.world import World
 
 RELIABLE = 0.99
@@ -28,8 +29,8 @@ RELIABLE = 0.99
 VARIED, SEEDS = 8, 4
 """How many prompts are drawn how often to see how much pictures of one prompt differ."""
 
-Draw = Callable[[str, int], Tensor]
-"""A prompt and a seed to a picture, (1, 3, h, w) in [-1, 1]."""
+Draw = Callable[[Sequence[str], int], Tensor]
+"""Prompts, and the seed of the first, to pictures, (n, 3, h, w) in [-1, 1]; prompt i has that seed + i."""
 
 
 @dataclass(frozen=True)
@@ -42,34 +43,30 @@ class Prompt:
 
 
 @dataclass(frozen=True)
-class Shares:
-    """The share of pictures that have each attribute: of those drawn, of renderings, and by chance."""
-
-    drawn: Mapping[str, float]
-    ceiling: Mapping[str, float]
-    chance: Mapping[str, float]
-
-
-@dataclass(frozen=True)
 class Score:
     """What a model reaches.
 
     Attributes:
         seen, unseen: of prompts whose combinations training showed, and of those it never did.
+        total: of both together.
+        constant: attributes that have one value in this world, which is right without being asked for.
         left_out: attributes that the probe does not read reliably, with the share it reads rightly.
         frechet: Fréchet distance between drawings and renderings in the probe's features, and
         frechet_ceiling: the same between two renderings of each prompt.
-        diversity: mean distance of pictures of one prompt, beside that of renderings of it.
+        diversity: mean distance of pictures of one prompt, beside that of renderings of it; None if it was
+            not measured.
         psnr: of renderings after the autoencoder, in dB.
     """
 
     prompts: int
     seen: Shares
     unseen: Shares
+    total: Shares
+    constant: Mapping[str, str]
     left_out: Mapping[str, float]
     frechet: float
     frechet_ceiling: float
-    diversity: float
+    diversity: float | None
     psnr: float
 
     def as_json(self) -> dict[str, Any]:
@@ -86,59 +83,85 @@ def fixed_prompts(count: int, world: World, seed: int = 0, language: Language = 
     ]
 
 
+def constants(world: World) -> dict[str, str]:
+    """What all scenes of a world have in common of what is asked of a whole picture."""
+    possible = {
+        "sky": world.skies, "ground": world.grounds, "weather": world.weathers, "style": world.styles
+    }  # fmt: skip
+    return {name: values[0] for name, values in possible.items() if len(values) == 1}
+
+
 class Examiner:
     """A probe, and how far it is to be trusted.
 
     Args:
         accuracy: for each attribute the share that the probe reads rightly off held-out renderings.
         size: side in pixels at which renderings are made.
+        world: that the prompts are of.
     """
 
-    def __init__(self, probe: Probe, accuracy: Mapping[str, float], size: int) -> None:
+    def __init__(self, probe: Probe, accuracy: Mapping[str, float], size: int, world: World) -> None:
         self.probe = probe
         self.size = size
+        self.constant = constants(world)
+        varying = [name for name in ATTRIBUTES if name not in self.constant]
         self.left_out = {
-            name: accuracy.get(name, 0.0) for name in ATTRIBUTES if accuracy.get(name, 0.0) < RELIABLE
+            name: accuracy.get(name, 0.0) for name in varying if accuracy.get(name, 0.0) < RELIABLE
         }
-        self.counted = [name for name in ATTRIBUTES if name not in self.left_out]
+        self.counted = [name for name in varying if name not in self.left_out]
 
-    def examine(self, prompts: Sequence[Prompt], draw: Draw, psnr: float) -> Score:
-        """Draw every prompt with its number as the seed, some with more seeds, and read the pictures."""
-        drawn = [draw(prompt.text, number) for number, prompt in enumerate(prompts)]
-        readings, features = self._read(torch.cat(drawn))
+    def examine(self, prompts: Sequence[Prompt], draw: Draw, psnr: float, varied: int = VARIED) -> Score:
+        """Draw every prompt with its number as the seed, some with more seeds, and read the pictures.
+
+        Args:
+            psnr: of the autoencoder, for the record.
+            varied: how many prompts are drawn with more seeds; 0 is no measure of diversity.
+        """
+        drawn = draw([prompt.text for prompt in prompts], 0)
+        readings, features = self._read(drawn)
         scenes = [prompt.scene for prompt in prompts]
         rendered, truth = self._read(self._render(scenes))
         rng = Random("again")
         _, again = self._read(self._render([rearranged(scene, rng) for scene in scenes]))
 
-        def shares(seen: bool) -> Shares:
-            chosen = [number for number, prompt in enumerate(prompts) if prompt.seen == seen]
-            others = [chosen[(place + len(chosen) // 2) % len(chosen)] for place in range(len(chosen))]
-            return Shares(
-                drawn=share_right([self._judge(scenes[number], readings[number]) for number in chosen]),
-                ceiling=share_right([self._judge(scenes[number], rendered[number]) for number in chosen]),
-                chance=share_right(
-                    [
-                        self._judge(scenes[number], readings[other])
-                        for number, other in zip(chosen, others, strict=True)
-                    ]
-                ),
-            )
+        def shares(numbers: Sequence[int]) -> Shares:
+            chosen = [scenes[number] for number in numbers]
+            return self._shares(chosen, *([each[n] for n in numbers] for each in (readings, rendered)))
 
+        numbers = range(len(prompts))
         return Score(
             prompts=len(prompts),
-            seen=shares(True),
-            unseen=shares(False),
+            seen=shares([number for number in numbers if prompts[number].seen]),
+            unseen=shares([number for number in numbers if not prompts[number].seen]),
+            total=shares(numbers),
+            constant=self.constant,
             left_out=self.left_out,
             frechet=frechet_distance(features, truth),
             frechet_ceiling=frechet_distance(again, truth),
-            diversity=self._diversity(prompts, drawn, draw, rng),
+            diversity=self._diversity(prompts, drawn[:varied], draw, rng) if varied else None,
             psnr=psnr,
         )
 
-    def _judge(self, scene: Scene, reading: Reading) -> Verdict:
-        verdict = judge(labels(scene), reading, self.counted)
-        return {name: right for name, right in verdict.items() if name not in self.left_out}
+    def _shares(
+        self, scenes: Sequence[Scene], drawn: Sequence[Reading], rendered: Sequence[Reading]
+    ) -> Shares:
+        """What was read off drawings and renderings of scenes; chance reads the drawings half way round."""
+        half = len(scenes) // 2
+        verdicts = self._judge(scenes, drawn)
+        return Shares(
+            drawn=shares_of(verdicts),
+            error=errors_of(verdicts),
+            ceiling=shares_of(self._judge(scenes, rendered)),
+            chance=shares_of(self._judge(scenes, [*drawn[half:], *drawn[:half]])),
+        )
+
+    def _judge(self, scenes: Sequence[Scene], readings: Sequence[Reading]) -> list[Verdict]:
+        counted = {*self.counted, "whole"} if self.counted else ()
+        verdicts = [
+            judge(labels(scene), reading, self.counted)
+            for scene, reading in zip(scenes, readings, strict=True)
+        ]
+        return [{name: right for name, right in verdict.items() if name in counted} for verdict in verdicts]
 
     @torch.no_grad()
     def _read(self, images: Tensor) -> tuple[list[Reading], Tensor]:
@@ -151,15 +174,16 @@ class Examiner:
             [render(scenes[start : start + 32], self.size) for start in range(0, len(scenes), 32)]
         )
 
-    def _diversity(
-        self, prompts: Sequence[Prompt], drawn: Sequence[Tensor], draw: Draw, rng: Random
-    ) -> float:
+    def _diversity(self, prompts: Sequence[Prompt], drawn: Tensor, draw: Draw, rng: Random) -> float:
         """How far apart pictures of one prompt are, as a share of how far apart its renderings are."""
+        first = prompts[: len(drawn)]
+        texts = [prompt.text for prompt in first]
+        more = [draw(texts, seed * len(prompts)) for seed in range(1, SEEDS)]
         apart = [0.0, 0.0]
-        for number, prompt in enumerate(prompts[:VARIED]):
-            more = [draw(prompt.text, number + seed * len(prompts)) for seed in range(1, SEEDS)]
+        for number, prompt in enumerate(first):
+            pictures = torch.stack([images[number] for images in (drawn, *more)])
             scenes = [rearranged(prompt.scene, rng) for _ in range(SEEDS)]
-            for place, images in enumerate((torch.cat([drawn[number], *more]), self._render(scenes))):
+            for place, images in enumerate((pictures, self._render(scenes))):
                 apart[place] += mean_distance(self._read(images)[1])
         return apart[0] / apart[1]
 
