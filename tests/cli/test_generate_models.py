@@ -41,7 +41,7 @@ class Canary:
 def refusal(gesso: Run, here: Path, model: Path | str) -> str:
     """The line with which a model is refused, and nothing is written."""
     before = set(here.rglob("*"))
-    line = gesso("x", "--model", model, "--seed", "7", "--steps", "1").refused()
+    line = gesso("a house", "--model", model, "--seed", "7", "--steps", "1").refused()
     assert set(here.rglob("*")) == before
     return line.removeprefix("gesso: ")
 

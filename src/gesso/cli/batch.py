@@ -16,6 +16,7 @@ from gesso.cli.drawing import count_steps, draw, load_pipeline, named_folder
 from gesso.cli.message import say
 from gesso.cli.options import MODEL_OPTIONS, model_options
 from gesso.cli.request_options import request_options
+from gesso.cli.unknown_words import UnknownWords
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -78,7 +79,7 @@ def batch(file: Path, form: str | None, output: str | None, as_json: bool, **opt
             say(str(one))
         raise
     with open_ledger(folder) as ledger:
-        run = Run(requests, ledger.settle(proposals), pipeline, folder)
+        run = Run(requests, ledger.settle(proposals), pipeline, folder, UnknownWords(pipeline))
         reports = run.draw(echo_paths=not as_json)
     if as_json:
         seconds = round(time.perf_counter() - started, 3)
@@ -135,6 +136,7 @@ class Run:
     entries: Sequence[LedgerEntry]
     pipeline: Pipeline
     folder: Path
+    unknown_words: UnknownWords
 
     def draw(self, *, echo_paths: bool) -> list[dict[str, Any]]:
         """Draw what is missing. What goes wrong with one request is said, and the others are drawn."""
@@ -171,6 +173,7 @@ class Run:
             if not job.done:
                 for note in notes(job.request):
                     say(f"{job.where}: {note}")
+                self.unknown_words.tell([job.request], job.where)
                 for picture in draw(
                     self.pipeline, job.request, job.pattern, bar, echo_paths=echo_paths, present=job.present
                 ):

@@ -15,6 +15,7 @@ from gesso.cli.look_options import find_onlookers, look_options
 from gesso.cli.message import say
 from gesso.cli.options import model_options
 from gesso.cli.request_options import request_options
+from gesso.cli.unknown_words import UnknownWords
 from gesso.errors import ImageError
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def generate(
     onlookers.check(resolved)
     for note in notes(resolved):
         say(note)
+    UnknownWords(pipeline).tell([resolved])
     steps = count_steps(resolved) + onlookers.steps(resolved)
     with progress_bar(steps, pipeline.name) as bar, onlookers:
         drawn = draw(pipeline, resolved, pattern, bar, echo_paths=not as_json, onlookers=onlookers)

@@ -16,6 +16,7 @@ from gesso.cli.drawing import count_steps, draw, load_pipeline, named_folder
 from gesso.cli.message import say
 from gesso.cli.options import MODEL_OPTIONS, model_options
 from gesso.cli.request_options import picture_options
+from gesso.cli.unknown_words import UnknownWords
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -102,6 +103,7 @@ def grid(
     sheet = Sheet(cells, largest, cell_size=cell_size, font=font)
     run = Run(cells, pipeline, folder)
     run.check_free(drawings)
+    UnknownWords(pipeline).tell(drawing.request for drawing in drawings)
     with progress_bar(sum(count_steps(drawing.request) for drawing in drawings), pipeline.name) as bar:
         page = sheet.draw(run.draw(drawings, bar, echo_paths=not as_json))
     buffer = io.BytesIO()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gesso.cli.options import model_options
+from gesso.cli.unknown_words import UnknownWords
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -104,6 +105,7 @@ def draw_over(
     request = GenerationRequest(prompt, image=picture, **fields)
     pipeline = load(model.pop("model") or BUILT_IN, **model)
     resolved = request.resolve(pipeline.config)
+    UnknownWords(pipeline).tell([resolved])
     with progress_bar(resolved.walked_steps, pipeline.name) as bar:
 
         def watched() -> Any:

@@ -42,6 +42,7 @@ from gesso.pipeline.start import Start
 from gesso.pipeline.starting_noise import starting_noise
 from gesso.pipeline.steering import steer
 from gesso.pipeline.tiling import tiled
+from gesso.pipeline.unknown_words import unknown_words_of
 from gesso.pipeline.walks import plan_walk, prompted_steps
 from gesso.text.conditioning import encode_prompts
 from gesso.text.tokenizer import Tokenizer
@@ -323,6 +324,28 @@ class Pipeline:
             return tiny_previewer(decoder, self.config.autoencoder, self.device)
         decode = partial(decode_latents, self.autoencoder, dtype=self.dtype, tiling=None)
         return linear_previewer(self.config.autoencoder, lambda latents: decode(latents.to(self.device)))
+
+    def unknown_words(self, request: GenerationRequest | str) -> list[str]:
+        """Words of a request's prompts that the captions of this model's training never had.
+
+        They are drawn nevertheless: any text has tokens.
+
+        Args:
+            request: a request, or a prompt.
+
+        Returns:
+            Each word once, in lower case, as they are first said; those of the negative prompt last, and
+            none of it at a guidance scale of 1, where it is not read. What counts as a word is said in
+            `gesso.text.caption_words`. Empty where the model's tokenizer does not list its captions' words:
+            Stable Diffusion's does not, those of `gesso train storybook` do.
+
+        Raises:
+            RequestError: the request cannot be read, or not be drawn by this model.
+        """
+        if isinstance(request, str):
+            request = GenerationRequest(request)
+        known = self.tokenizer.caption_words
+        return [] if known is None else unknown_words_of(request.resolve(self.config), known)
 
     def check(self, request: ResolvedRequest) -> None:
         """Refuse what this model was not made for, or not loaded for.

@@ -23,6 +23,9 @@ CLIP_FOLDER = Path(__file__).parent / "clip"
 START_OF_TEXT = "<|startoftext|>"
 END_OF_TEXT = "<|endoftext|>"
 END_OF_WORD = "</w>"
+CAPTION_WORDS = "caption_words.txt"
+"""The file of a tokenizer folder that lists the words of the captions it was learnt from, one a line."""
+
 T = TypeVar("T")
 
 _PIECES = Regex(
@@ -39,14 +42,25 @@ class Tokenizer:
         end: id put after every chunk.
         pad: id that fills a chunk up; the end token in SD 1.x.
         size: number of ids, which the text encoder's vocabulary must at least have.
+        caption_words: the words of the captions it was learnt from (see `gesso.text.caption_words`); None
+            where its folder does not list them, as CLIP's does not.
     """
 
-    def __init__(self, backend: tokenizers.Tokenizer, *, start: int, end: int, pad: int) -> None:
+    def __init__(
+        self,
+        backend: tokenizers.Tokenizer,
+        *,
+        start: int,
+        end: int,
+        pad: int,
+        caption_words: frozenset[str] | None = None,
+    ) -> None:
         self._backend = backend
         self._decoder = decoders.ByteLevel()
         self.start = start
         self.end = end
         self.pad = pad
+        self.caption_words = caption_words
         self.size = backend.get_vocab_size(with_added_tokens=True)
 
     @classmethod
@@ -56,7 +70,8 @@ class Tokenizer:
         Args:
             folder: holds ``vocab.json`` and ``merges.txt``, or a ``tokenizer.json`` (all that
                 transformers 5 writes). ``tokenizer_config.json`` and ``special_tokens_map.json`` name
-                the start, end and padding tokens if they differ from CLIP's.
+                the start, end and padding tokens if they differ from CLIP's; ``caption_words.txt`` lists
+                the words it was learnt from.
 
         Raises:
             CheckpointError: a file is missing (``FormatError`` if it is there but unreadable).
@@ -66,7 +81,7 @@ class Tokenizer:
         backend = _load_backend(folder, unknown=special["end"].content)
         ids = {role: _id_of(token.content, backend, folder) for role, token in special.items()}
         backend.add_special_tokens(list(special.values()))
-        return cls(backend, **ids)
+        return cls(backend, **ids, caption_words=_read_caption_words(folder / CAPTION_WORDS))
 
     def encode(self, text: str) -> list[int]:
         """Token ids of the whole text, without start and end tokens, however long it is.
@@ -166,6 +181,15 @@ def _special_token(entry: object, default: str) -> AddedToken:
     else:
         content, normalized = entry, False
     return AddedToken(content if isinstance(content, str) else default, normalized=normalized, special=True)
+
+
+def _read_caption_words(path: Path) -> frozenset[str] | None:
+    if not path.is_file():
+        return None
+    try:
+        return frozenset(path.read_text(encoding="utf-8").split())
+    except UnicodeDecodeError as error:
+        raise FormatError(f"not UTF-8 ({error})", where=str(path)) from error
 
 
 def _read_settings(path: Path) -> dict[str, object]:

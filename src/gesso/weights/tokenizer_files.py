@@ -21,6 +21,7 @@ NAMES = (
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
+    "caption_words.txt",
 )
 
 NOTE = "gesso.tokenizer."
