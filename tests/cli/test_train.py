@@ -16,6 +16,9 @@ import torch
 import gesso as library
 from gesso.config import STORYBOOK, AutoencoderConfig
 from gesso.errors import ResumeError
+from gesso.storybook.world import SMALL, WHOLE
+from gesso.text.caption_words import caption_words
+from gesso.text.tokenizer import Tokenizer
 from gesso.training import storybook
 from gesso.training.autoencoder_task import AutoencoderTask
 from gesso.training.denoiser_task import DenoiserTask
@@ -47,6 +50,7 @@ def train(gesso: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
         text_encoder=replace(STORYBOOK.text_encoder, width=16, layers=1, heads=2, mlp_width=32),
     )
     monkeypatch.setattr(storybook, "CAPTIONS", 30)
+    monkeypatch.setattr(storybook, "TAUGHT", 30)
     monkeypatch.setattr(storybook, "calibrate", partial(storybook.calibrate, count=4))
     short = {
         stage: replace(getattr(CPU, stage), batch_size=2, warmup=2)
@@ -239,6 +243,21 @@ def test_going_on_from_a_model(train: Run) -> None:
     weights = {name for name in first if name.endswith(".safetensors")}
     assert weights - same == {"unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors"}
     assert "tokenizer/vocab.json" in same
+
+
+def test_a_model_lists_the_words_of_the_worlds_it_was_taught(
+    train: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def listed(run: str) -> frozenset[str] | None:
+        return Tokenizer.load(Path(run, "model", "tokenizer")).caption_words
+
+    small, whole = (caption_words(storybook.captions_of(world, 30)) for world in (SMALL, WHOLE))
+    assert not whole <= small
+    train("first")
+    assert listed("first") == small
+    set_preset(monkeypatch, replace(PRESETS["cpu"], world=WHOLE))
+    train("second", "--start-from", "first/model")
+    assert listed("second") == small | whole
 
 
 def test_going_on_from_no_model(train: Run, here: Path) -> None:

@@ -1,8 +1,9 @@
 """The words that a model was taught, and those of a prompt that it was not.
 
-A vocabulary of one's own is learnt from captions, and its folder lists their words (`CAPTION_WORDS` in
-`gesso.text.tokenizer`). The merges do not tell: they also hold pieces of words, "ink" of "pink". Nothing is
-known of the captions of other models, Stable Diffusion's among them, so no word is unknown to those.
+A vocabulary of one's own is learnt from captions, and its folder lists the words of those that its model is
+taught (`CAPTION_WORDS` in `gesso.text.tokenizer`). The merges do not tell: they also hold pieces of words,
+"ink" of "pink", and words of a wider world that is taught later. Nothing is known of the captions of other
+models, Stable Diffusion's among them, so no word is unknown to those.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import pairwise
 from pathlib import Path
 
@@ -57,8 +57,7 @@ def train_tokenizer(
     _write_json(folder / "vocab.json", vocabulary)
     lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    words = sorted(caption_words(captions))
-    (folder / CAPTION_WORDS).write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
+    list_words(caption_words(captions), folder)
     special = {
         "bos_token": START_OF_TEXT,
         "eos_token": END_OF_TEXT,
@@ -69,6 +68,16 @@ def train_tokenizer(
     settings = {"tokenizer_class": "CLIPTokenizer", "model_max_length": max_length, "do_lower_case": True}
     _write_json(folder / "tokenizer_config.json", {**settings, **special})
     return Tokenizer.load(folder)
+
+
+def list_words(words: Collection[str], folder: Path) -> None:
+    """Note in a tokenizer folder which words a model was taught; those noted before are replaced.
+
+    Args:
+        words: as `caption_words` finds them.
+    """
+    lines = "".join(f"{word}\n" for word in sorted(words))
+    (folder / CAPTION_WORDS).write_text(lines, encoding="utf-8")
 
 
 def _learn_merges(captions: Iterable[str], limit: int) -> list[Pair]:

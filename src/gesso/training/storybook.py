@@ -15,8 +15,10 @@ from torch import Tensor
 
 from gesso.models.autoencoder import Autoencoder
 from gesso.storybook.compose import sample_scene
+from gesso.storybook.world import WHOLE, World
+from gesso.text.caption_words import caption_words
 from gesso.text.tokenizer import Tokenizer
-from gesso.text.vocabulary import train_tokenizer
+from gesso.text.vocabulary import list_words, train_tokenizer
 from gesso.training.autoencoder_task import AutoencoderTask, calibrate
 from gesso.training.denoiser_task import DenoiserTask
 from gesso.training.gallery import Easel, FreshGallery, Gallery, StoredGallery
@@ -31,6 +33,9 @@ from gesso.weights.save import save_folder
 
 CAPTIONS = 20_000
 """How many captions the vocabulary is learnt from."""
+
+TAUGHT = 5_000
+"""How many captions tell which words are taught; fewer than half as many have them all."""
 
 VOCAB_SIZE = 1536
 """Its ids at most: enough to hold every word of the captions whole, in both languages."""
@@ -92,17 +97,22 @@ class StorybookRun:
         return self.model_folder
 
     def _vocabulary(self) -> Tokenizer:
-        """Learnt from the whole world's captions, so that a wider one can be taught later."""
+        """Learnt from the whole world's captions, so that a wider one can be taught later.
+
+        The words it lists are those of the world taught now, and those that the model gone on from knew.
+        """
         folder, length = self.folder / "tokenizer", self.config.text_encoder.max_length
         if self.start is None:
-            rng = random.Random(0)
-            captions = (worded(sample_scene(rng), rng) for _ in range(CAPTIONS))
-            tokenizer = train_tokenizer(captions, VOCAB_SIZE, folder, max_length=length)
+            train_tokenizer(captions_of(WHOLE, CAPTIONS), VOCAB_SIZE, folder, max_length=length)
+            taught = frozenset()
         else:
             folder.parent.mkdir(parents=True, exist_ok=True)
             if not folder.exists():
                 tokenizer_files.copy(self.start.tokenizer, folder, length)
-            tokenizer = Tokenizer.load(folder)
+            taught = Tokenizer.load(folder).caption_words
+        if taught is not None:
+            list_words(taught | caption_words(captions_of(self.preset.world, TAUGHT)), folder)
+        tokenizer = Tokenizer.load(folder)
         vocabulary = replace(self.config.text_encoder, vocab_size=tokenizer.size)
         self.config = replace(self.config, text_encoder=vocabulary)
         return tokenizer
@@ -134,9 +144,7 @@ class StorybookRun:
         yield gallery
         return gallery
 
-    def _reader(
-        self, tokenizer: Tokenizer, gallery: Gallery
-    ) -> Generator[Stage, None, dict[str, Tensor]]:
+    def _reader(self, tokenizer: Tokenizer, gallery: Gallery) -> Generator[Stage, None, dict[str, Tensor]]:
         """Weights of a text encoder that can read."""
         if self.start is not None:
             return self.start.text_encoder
@@ -146,3 +154,9 @@ class StorybookRun:
         )
         yield trainer
         return trainer.average.model.get_submodule("text_encoder").state_dict()
+
+
+def captions_of(world: World, count: int) -> Iterator[str]:
+    """The same captions each time."""
+    rng = random.Random(0)
+    return (worded(sample_scene(rng, world), rng) for _ in range(count))
