@@ -70,10 +70,11 @@ def orthogonalise(matrix: Tensor, iterations: int) -> Tensor:
     identity = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
     a, b, c = COEFFICIENTS
     product = identity
-    for _ in range(iterations):
-        polynomial = a * identity + b * gram + c * gram @ gram
-        product = polynomial @ product
-        gram = polynomial @ gram @ polynomial
+    for iteration in range(iterations):
+        polynomial = torch.addmm(a * identity + b * gram, gram, gram, alpha=c)
+        product = polynomial @ product if iteration else polynomial
+        if iteration + 1 < iterations:
+            gram = polynomial @ gram @ polynomial
     return product @ matrix
 
 

@@ -47,7 +47,7 @@ CPU = Preset(
     world=SMALL,
     config=STORYBOOK,
     autoencoder=Recipe(
-        steps=2000,
+        steps=1700,
         batch_size=4,
         learning_rate=2e-3,
         warmup=50,
@@ -55,7 +55,7 @@ CPU = Preset(
         ema_decay=0.99,
     ),
     reading=Recipe(
-        steps=600,
+        steps=500,
         batch_size=64,
         learning_rate=1e-3,
         warmup=50,
@@ -63,7 +63,7 @@ CPU = Preset(
         ema_decay=0.98,
     ),
     denoiser=Recipe(steps=4000, batch_size=32, learning_rate=1e-3, cooldown=0.5, ema_decay=0.995),
-    stored=16_384,
+    stored=12_288,
 )
 """128 × 128 pixels, in some hours on two cores."""
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
+import torch
 from torch import Tensor, nn
 
+from gesso.engine.cpu.heap import keep_freed_memory
 from gesso.errors import NumericsError
 from gesso.training.ema import EMA
 from gesso.training.muon import optimizers
@@ -111,6 +113,9 @@ class Trainer(Generic[Model]):
         Raises:
             NumericsError: the loss is no longer finite; the state saved last is still good.
         """
+        if next(self.task.model.parameters()).device.type == "cpu":
+            keep_freed_memory()
+            torch.set_flush_denormal(True)  # gradients of layers that begin at zero are full of such numbers
         with self.log_path.open("a", encoding="utf-8", buffering=1) as log:
             while self.step < self.recipe.steps:
                 result = self._train_step(self.step)
