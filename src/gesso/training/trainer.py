@@ -115,7 +115,7 @@ class Trainer(Generic[Model]):
         """
         if next(self.task.model.parameters()).device.type == "cpu":
             keep_freed_memory()
-            torch.set_flush_denormal(True)  # gradients of layers that begin at zero are full of such numbers
+            torch.set_flush_denormal(True)  # layers that begin at zero have such gradients
         with self.log_path.open("a", encoding="utf-8", buffering=1) as log:
             while self.step < self.recipe.steps:
                 result = self._train_step(self.step)
