@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def grid(pictures: list[Image.Image], captions: tuple[str, ...]) -> Image.Image:
-    """Lay pictures out in rows, enlarged, with their captions below."""
+    """Lay pictures out in rows, with their captions below."""
     rows = -(-len(pictures) // COLUMNS)
     size = (COLUMNS * (SIDE + GAP) + GAP, rows * (SIDE + CAPTION) + GAP)
     sheet = Image.new("RGB", size, "white")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Callable
@@ -263,3 +264,22 @@ def test_a_model_lists_the_words_of_the_worlds_it_was_taught(
 def test_going_on_from_no_model(train: Run, here: Path) -> None:
     assert "nowhere" in train("run", "--start-from", "nowhere/model").refused()
     assert list(here.iterdir()) == []
+
+
+def test_a_full_disk_leaves_what_was_saved_before(train: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, DenoiserTask, 1)
+        train("run")
+    before = Path("run/denoiser.pt").read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        line = train("run").refused()
+    assert line.startswith("gesso: run/denoiser.pt: the training state cannot be written")
+    assert "No space left" in line
+    assert Path("run/denoiser.pt").read_bytes() == before
+    assert not list(Path("run").glob("*.tmp"))
+    assert train("run").out == "run/model\n"

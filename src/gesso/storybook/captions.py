@@ -31,20 +31,21 @@ EXAMPLE_PROMPTS = (
     "a red house beside a pine tree, at night",
     "a blue balloon above a yellow house in the snow at sunset",
     "a white boat on the sea, by day",
-    "an orange rocket above a purple mountain, at night",
-    "a pink castle on the grass on a sunny day",
+    "an orange cat on the grass, by day",
+    "three pink flowers in a meadow on a sunny day",
     "a green car to the left of a red mushroom on the beach",
     "a yellow kite flying over a tree in a meadow",
-    "a purple flower in the snow, at sunset",
-    "a black car next to a white house, at night",
-    "a brown house between a pine tree and an orange tree in the snow",
-    "a red boat and a blue boat on the water at sunset",
-    "at night, a yellow mushroom under a pink balloon",
-    "a blue castle in the desert at dusk",
-    "a white rocket ship on a starry night",
-    "a mountain and a red car on a sandy beach by day",
-    "a red flower, a yellow flower and a blue flower in a grassy field",
+    "a purple butterfly above a white flower at sunset",
+    "a black train in the snow, at night",
+    "a brown dog next to a red lighthouse on the sand",
+    "two yellow ducks on the water at sunset",
+    "a big pink castle on the grass on a sunny day",
+    "at night, a green windmill under a blue bird",
+    "a white rocket ship above a purple mountain on a starry night",
+    "a small blue house on a sandy beach by day",
+    "a grey car and an orange tree in the snow at dusk",
 )
+"""A tour of the world that the built-in model is taught; "a grey car" was never shown to it."""
 
 
 def caption(scene: Scene, rng: Random, *, language: Language = "en", complete: bool = False) -> str:

@@ -23,7 +23,9 @@ from gesso.training.trainer import Trainer
 from gesso.weights.atomic import new_file, refuse_existing
 from gesso.weights.safetensors_file import write_safetensors
 
-PROBE_RECIPE = Recipe(steps=3000, batch_size=24, learning_rate=2e-3, warmup=100, ema_decay=0.998)
+PROBE_RECIPE = Recipe(
+    steps=1500, batch_size=16, learning_rate=2e-3, warmup=50, cooldown=0.5, ema_decay=0.99
+)
 
 EXAMINED = 2000
 """How many renderings that training did not see the accuracy is measured on."""
