@@ -12,9 +12,11 @@ import pytest
 import torch
 
 import gesso
+from gesso.config import SD15, STORYBOOK
 from gesso.errors import CheckpointError, RequestError, WrongKindError
 from gesso.pipeline.load import model_name
 from gesso.weights.checkpoint import open_checkpoint
+from gesso.weights.infer import known
 from gesso.weights.save import convert, save_folder
 
 
@@ -95,3 +97,17 @@ def test_public_names() -> None:
         assert getattr(gesso, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
         gesso.lode  # noqa: B018
+
+
+def test_a_model_trained_like_a_preset_is_guided_like_it() -> None:
+    """Its latents are scaled by another factor, so it is not the preset itself."""
+    mine = replace(
+        STORYBOOK,
+        name="mine",
+        autoencoder=replace(STORYBOOK.autoencoder, scaling_factor=0.3),
+        guidance_scale=7.5,
+    )
+    assert known(mine) == replace(mine, guidance_scale=STORYBOOK.guidance_scale)
+    other = replace(mine, unet=replace(mine.unet, block_channels=(32, 64)))
+    assert known(other) == other
+    assert known(replace(SD15, name="mine")) == SD15

@@ -141,8 +141,12 @@ def usual_heads(channels: tuple[int, ...]) -> int:
 
 
 def known(config: ModelConfig) -> ModelConfig:
-    """The preset that has the same networks, if there is one: it knows its name and guidance scale."""
+    """The preset that has the same networks, if there is one: it knows its name and guidance scale.
+
+    A model of a preset's UNet that differs elsewhere, such as one trained anew, has its guidance scale.
+    """
     for preset in PRESETS.values():
         if replace(config, name=preset.name, guidance_scale=preset.guidance_scale) == preset:
             return preset
-    return config
+    alike = (preset for preset in PRESETS.values() if preset.unet == config.unet)
+    return replace(config, guidance_scale=next(alike, config).guidance_scale)
