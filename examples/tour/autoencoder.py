@@ -49,7 +49,7 @@ def station(pipe: Pipeline) -> Shown:
         ),
         "autoencoder-channels": _channel_sheet(without, damage),
     }
-    house, cat = psnr(kept.images, kept.decoded).tolist()
+    house, mushroom = psnr(kept.images, kept.decoded).tolist()
     middle = len(SHARES) // 2
     return Shown(
         shown,
@@ -60,7 +60,7 @@ def station(pipe: Pipeline) -> Shown:
             "channels": kept.latents.shape[1],
             "downscale": pipe.config.autoencoder.downscale,
             "psnr_house": significant(house),
-            "psnr_cat": significant(cat),
+            "psnr_mushroom": significant(mushroom),
             "deviation": significant(kept.latents.std().item()),
             "error_at_edges": significant(share_at_edges(kept)),
             "mixed_distance": significant(distance(mixed, faded)[middle].item()),

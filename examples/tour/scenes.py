@@ -9,7 +9,7 @@ from gesso.storybook.render import render
 from gesso.storybook.scene import Backdrop, Group, Scene, Thing
 
 HOUSE_PROMPT = "a red house beside a pine tree, at night"
-CAT_PROMPT = "an orange cat on the grass, by day"
+MUSHROOM_PROMPT = "an orange mushroom on the grass, by day"
 
 HOUSE = Scene(
     sky="night",
@@ -28,7 +28,7 @@ CAT = Scene(
     ground="grass",
     weather="clear",
     style="picture book",
-    groups=(Group((Thing("cat", "orange", x=0.52, base=0.88, size=0.5),)),),
+    groups=(Group((Thing("mushroom", "orange", x=0.52, base=0.88, size=0.5),)),),
     relation="alone",
     backdrop=Backdrop(horizon=0.64, light_x=0.18, light_y=0.16, phase=0.7),
 )

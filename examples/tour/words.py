@@ -10,18 +10,18 @@ from gesso.pipeline.heatmaps import HeatmapRecorder, Heatmaps
 from gesso.pipeline.pipeline import Pipeline, last_step
 from gesso.pipeline.request import GenerationRequest
 
-from .scenes import CAT_PROMPT, HOUSE_PROMPT
+from .scenes import HOUSE_PROMPT, MUSHROOM_PROMPT
 from .shown import Shown, significant
 from .walk import SEED, STEPS
 
 
 def station(pipe: Pipeline) -> Shown:
     picture, house = recorded(pipe, HOUSE_PROMPT)
-    other, cat = recorded(pipe, CAT_PROMPT)
+    other, mushroom = recorded(pipe, MUSHROOM_PROMPT)
     return Shown(
         {
             "words-house": heatmap_sheet(picture, house, tile_size=112),
-            "words-cat": heatmap_sheet(other, cat, tile_size=112),
+            "words-mushroom": heatmap_sheet(other, mushroom, tile_size=112),
         },
         {
             "unsaid": significant(1 - house.maps.sum(0).mean().item()),
@@ -29,8 +29,8 @@ def station(pipe: Pipeline) -> Shown:
             "red_tree": significant(agreement(house, "red", "tree")),
             "pine_tree": significant(agreement(house, "pine", "tree")),
             "house_tree": significant(agreement(house, "house", "tree")),
-            "orange_cat": significant(agreement(cat, "orange", "cat")),
-            "cat_grass": significant(agreement(cat, "cat", "grass")),
+            "orange_mushroom": significant(agreement(mushroom, "orange", "mushroom")),
+            "mushroom_grass": significant(agreement(mushroom, "mushroom", "grass")),
         },
     )
 

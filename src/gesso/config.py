@@ -144,7 +144,7 @@ STORYBOOK = ModelConfig(
         block_channels=(16, 32, 64, 96),
         layers_per_block=1,
         groups=8,
-        scaling_factor=0.28,
+        scaling_factor=0.34334,
     ),
     text_encoder=TextEncoderConfig(
         vocab_size=1536, width=128, layers=3, heads=4, mlp_width=512, max_length=40

@@ -20,7 +20,7 @@ from gesso.pipeline.pipeline import Pipeline, last_step
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images" / "tour"
-PROMPT, OTHER = "a red house, at night", "an orange cat on the grass, by day"
+PROMPT, OTHER = "a red house, at night", "an orange mushroom on the grass, by day"
 assert_close = partial(torch.testing.assert_close, atol=1e-4, rtol=1e-4)
 
 
@@ -175,9 +175,9 @@ def test_words_are_looked_up(pipe: Pipeline) -> None:
 def test_guidance_goes_along_a_line(pipe: Pipeline) -> None:
     from examples.tour.guidance import by_scale, contrast, overshoot, step_by_step
 
-    house, cat = (by_scale(pipe, prompt, (0.0, 1.0), steps=2) for prompt in (PROMPT, OTHER))
-    assert_close(house[0], cat[0])  # the empty prompt's
-    assert not torch.equal(house[1], cat[1])
+    house, mushroom = (by_scale(pipe, prompt, (0.0, 1.0), steps=2) for prompt in (PROMPT, OTHER))
+    assert_close(house[0], mushroom[0])  # the empty prompt's
+    assert not torch.equal(house[1], mushroom[1])
     for each in step_by_step(pipe, PROMPT, steps=2):
         guided = each.empty + pipe.config.guidance_scale * each.direction
         assert_close(guided, each.guided, atol=1e-3, rtol=1e-3)

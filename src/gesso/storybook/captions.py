@@ -31,21 +31,22 @@ EXAMPLE_PROMPTS = (
     "a red house beside a pine tree, at night",
     "a blue balloon above a yellow house in the snow at sunset",
     "a white boat on the sea, by day",
-    "an orange cat on the grass, by day",
+    "a big purple mushroom on the grass, by day",
     "three pink flowers in a meadow on a sunny day",
     "a green car to the left of a red mushroom on the beach",
-    "a yellow kite flying over a tree in a meadow",
-    "a purple butterfly above a white flower at sunset",
-    "a black train in the snow, at night",
-    "a brown dog next to a red lighthouse on the sand",
-    "two yellow ducks on the water at sunset",
+    "an orange balloon over a tree in a meadow",
+    "a grey mountain in the snow at sunset",
+    "a black car on the sand, at night",
+    "a brown house next to a green tree on snow, by day",
+    "two yellow boats on the water at sunset",
     "a big pink castle on the grass on a sunny day",
-    "at night, a green windmill under a blue bird",
-    "a white rocket ship above a purple mountain on a starry night",
+    "at night, a white flower under a red balloon",
+    "a blue castle in the desert at dusk",
     "a small blue house on a sandy beach by day",
     "a grey car and an orange tree in the snow at dusk",
 )
-"""A tour of the world that the built-in model is taught; "a grey car" was never shown to it."""
+"""A tour of the world that the built-in model is taught, and beyond: no grey car or orange balloon was ever
+shown to it."""
 
 
 def caption(scene: Scene, rng: Random, *, language: Language = "en", complete: bool = False) -> str:

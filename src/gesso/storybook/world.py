@@ -51,10 +51,11 @@ MEDIUM = replace(WHOLE, name="medium", styles=("picture book",), most_alike=3)
 SMALL = replace(
     MEDIUM,
     name="small",
+    kinds=KINDS[:10],
     relations=("alone", "beside", "left of", "right of", "above", "below"),
     weathers=("clear",),
 )
-"""Every kind, colour, ground and time of day, one or two groups, in clear weather."""
+"""The first ten kinds, in every colour, on every ground, one or two groups, in clear weather."""
 
 WORLDS = {world.name: world for world in (SMALL, MEDIUM, WHOLE)}
 
