@@ -24,10 +24,12 @@ def main() -> None:
     parser.add_argument("output", help="where to write the grid, a .png")
     parser.add_argument("--model", default="storybook", help="any model `gesso --model` takes")
     parser.add_argument("--seed", type=int, default=7, help="of every picture (default: %(default)s)")
+    parser.add_argument("--sampler", default="euler_ancestral", help="default: %(default)s")
     arguments = parser.parse_args()
 
     pipe = gesso.load(arguments.model)
-    pictures = [pipe(prompt, seed=arguments.seed).images[0] for prompt in EXAMPLE_PROMPTS]
+    fields = {"seed": arguments.seed, "sampler": arguments.sampler}
+    pictures = [pipe(prompt, **fields).images[0] for prompt in EXAMPLE_PROMPTS]
     grid(pictures, EXAMPLE_PROMPTS).save(arguments.output)
 
 

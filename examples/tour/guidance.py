@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gesso.pipeline.pipeline import Pipeline
 
-from .scenes import CAT_PROMPT, HOUSE_PROMPT
+from .scenes import HOUSE_PROMPT, MUSHROOM_PROMPT
 from .sheet import Row, heat, pictures, sheet
 from .shown import Shown, significant
 from .walk import STEPS, denoiser, moments, walk
@@ -41,11 +41,11 @@ class Estimates(NamedTuple):
 
 
 def station(pipe: Pipeline) -> Shown:
-    found = {prompt: by_scale(pipe, prompt, SCALES) for prompt in (HOUSE_PROMPT, CAT_PROMPT)}
+    found = {prompt: by_scale(pipe, prompt, SCALES) for prompt in (HOUSE_PROMPT, MUSHROOM_PROMPT)}
     images = {prompt: pipe.autoencoder.decode(latents) for prompt, latents in found.items()}
     steps = step_by_step(pipe, HOUSE_PROMPT)
     house = images[HOUSE_PROMPT]
-    apart = (found[HOUSE_PROMPT][0] - found[CAT_PROMPT][0]).abs().max().item()
+    apart = (found[HOUSE_PROMPT][0] - found[MUSHROOM_PROMPT][0]).abs().max().item()
     numbers: dict[str, float | str] = {
         "scale": pipe.config.guidance_scale,
         "apart_at_zero": significant(apart, 1),

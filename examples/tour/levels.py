@@ -15,7 +15,7 @@ from gesso.models.unet import UNet, UpBlock
 from gesso.pipeline.pipeline import Pipeline
 
 from .chart import Line, line_chart
-from .scenes import CAT_PROMPT, HOUSE_PROMPT
+from .scenes import HOUSE_PROMPT, MUSHROOM_PROMPT
 from .sheet import Row, sheet
 from .shown import Shown, significant
 from .walk import STEPS, Moment, denoiser, moments, walk
@@ -50,7 +50,7 @@ def station(pipe: Pipeline) -> Shown:
     path = moments(pipe, own)[::EVERY]
     middle = path[len(path) // 2]
     changes = [changed(pipe, HOUSE_PROMPT, path, unet) for unet in unets[1:]]
-    rows = [Row(prompt, drawn(pipe, prompt, unets)) for prompt in (HOUSE_PROMPT, CAT_PROMPT)]
+    rows = [Row(prompt, drawn(pipe, prompt, unets)) for prompt in (HOUSE_PROMPT, MUSHROOM_PROMPT)]
     once = [denoiser(pipe, HOUSE_PROMPT, unet=unet)(*middle) for unet in unets]
     rows.append(Row(f"one estimate, at σ = {middle.sigma:.2f}", pipe.decode(torch.cat(once))))
     return Shown(

@@ -23,7 +23,7 @@ HOUSE = Scene(
     relation="beside",
     backdrop=Backdrop(horizon=0.64, light_x=0.82, light_y=0.15, phase=0.3),
 )
-CAT = Scene(
+MUSHROOM = Scene(
     sky="day",
     ground="grass",
     weather="clear",
@@ -36,4 +36,4 @@ CAT = Scene(
 
 def rendered(pipe: Pipeline) -> Tensor:
     """Both scenes as images (2, 3, h, w) of the size that the model draws."""
-    return render([HOUSE, CAT], pipe.config.image_size)
+    return render([HOUSE, MUSHROOM], pipe.config.image_size)

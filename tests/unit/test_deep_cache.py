@@ -98,7 +98,7 @@ def psnr(a: Image.Image, b: Image.Image) -> float:
 
 def test_a_request_caches_and_says_so() -> None:
     pipeline = gesso.load()
-    wanted = GenerationRequest("a red house", steps=4, seed=1, deep_cache=2)
+    wanted = GenerationRequest("a red house", steps=8, seed=1, deep_cache=2)
     cached = pipeline(wanted)
     whole = pipeline(replace(wanted, deep_cache=1))
     again = pipeline(GenerationRequest.from_json(cached.request.to_json()))

@@ -62,7 +62,7 @@ CPU = Preset(
         cooldown=0.4,
         ema_decay=0.98,
     ),
-    denoiser=Recipe(steps=3100, batch_size=32, learning_rate=1e-3, cooldown=0.5, ema_decay=0.995),
+    denoiser=Recipe(steps=2950, batch_size=32, learning_rate=1e-3, cooldown=0.5, ema_decay=0.995),
     stored=12_288,
 )
 """128 × 128 pixels, in some hours on two cores."""
