@@ -96,7 +96,7 @@ def test_a_score_that_cannot_be(gesso: Run, untrained: str) -> None:
     assert "euler" in gesso(*score, "--sampler", "eulr").refused()
     assert "small, medium, whole" in gesso(*score, "--world", "flat").refused()
     missing = gesso("storybook", "score", "--probe", "missing.safetensors").refused()
-    assert missing.startswith("gesso: missing.safetensors: not a readable probe")
+    assert missing.startswith("gesso: missing.safetensors: there is no probe here")
     assert missing.endswith("`gesso train probe` makes one.")
 
 

@@ -142,15 +142,18 @@ def load_probe(path: Path = PROBE_FILE) -> tuple[Probe, dict[str, float]]:
     Raises:
         CheckpointError: the file is missing or holds something else.
     """
+    advice = "`gesso train probe` makes one."
+    if not path.is_file():
+        raise CheckpointError("there is no probe here", advice, where=str(path))
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
+        if "channels" not in metadata or "accuracy" not in metadata:
+            raise ValueError("it does not say that it is one")
         probe = Probe(ProbeConfig(channels=tuple(json.loads(metadata["channels"]))))
         state = {name: tensor.float() for name, tensor in load_file(path).items()}
         probe.load_state_dict(state)
         accuracy = json.loads(metadata["accuracy"])
     except Exception as error:  # safetensors and torch raise many kinds
-        raise CheckpointError(
-            f"not a readable probe ({error})", "`gesso train probe` makes one.", where=str(path)
-        ) from error
+        raise CheckpointError(f"not a readable probe ({error})", advice, where=str(path)) from error
     return probe.eval().requires_grad_(False), accuracy
