@@ -283,3 +283,15 @@ def test_a_full_disk_leaves_what_was_saved_before(train: Run, monkeypatch: pytes
     assert Path("run/denoiser.pt").read_bytes() == before
     assert not list(Path("run").glob("*.tmp"))
     assert train("run").out == "run/model\n"
+
+
+def test_a_world_that_changed_under_its_name_is_another(
+    train: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its stored latents would be shown under other scenes' captions."""
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, DenoiserTask, 1)
+        train("run")
+    set_preset(monkeypatch, replace(PRESETS["cpu"], world=replace(SMALL, skies=("day",))))
+    line = train("run").refused()
+    assert line.startswith("gesso: run/autoencoder.pt: belongs to a run with another world")

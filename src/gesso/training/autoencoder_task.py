@@ -37,7 +37,11 @@ class AutoencoderTask:
         autoencoder = Autoencoder(config)
         start_small(autoencoder)
         self.model = channels_last(autoencoder.to(device))
-        self.settings: dict[str, Any] = {"autoencoder": asdict(config), "size": size, "world": world.name}
+        self.settings: dict[str, Any] = {
+            "autoencoder": asdict(config),
+            "size": size,
+            "world": asdict(world),
+        }
 
     def loss(self, step: int) -> Tensor:
         scenes, rng = scenes_of(self.recipe.seed, step, self.recipe.batch_size, self.world)

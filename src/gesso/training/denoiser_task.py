@@ -75,7 +75,7 @@ class DenoiserTask:
         parts = {"text_encoder": self.text_encoder, "unet": self.unet, "layout": self.layout}
         self.model = nn.ModuleDict(parts)
         channels_last(self.model.to(device))
-        self.settings: dict[str, Any] = {"model": asdict(replace(config, name="")), "world": world.name}
+        self.settings: dict[str, Any] = {"model": asdict(replace(config, name="")), "world": asdict(world)}
 
     def loss(self, step: int) -> Tensor:
         rng = random.Random(f"denoiser {self.recipe.seed}/{step}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import asdict
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple, Protocol
@@ -95,21 +96,16 @@ class StoredGallery:
     ) -> None:
         self.easel = easel
         self.path = folder / "gallery.pt"
-        self.settings = {**settings, "world": world.name, "count": count, "seed": seed}
-        self.groups = count // TOGETHER
+        self.settings = {**settings, "world": asdict(world), "count": count, "seed": seed}
+        self.steps = count // TOGETHER
         self.parts: list[tuple[Tensor, Tensor, Tensor]] = []
         if self.path.exists():
             self.parts = read_state(self.path, self.settings, ("fingerprint", "parts"))["parts"]
         self.scenes = [
             scene
-            for number in range(self.groups)
+            for number in range(self.steps)
             for scene in scenes_of(f"gallery {seed}", number, TOGETHER, world)[0]
         ]
-        self.whole: tuple[Tensor, Tensor, Tensor] | None = None
-
-    @property
-    def steps(self) -> int:
-        return self.groups
 
     @property
     def step(self) -> int:
@@ -117,12 +113,12 @@ class StoredGallery:
 
     def run(self) -> Generator[int, None, None]:
         """Fill it, yielding after each ``TOGETHER`` pictures; closing the iterator early saves those."""
-        while self.step < self.groups:
+        while self.step < self.steps:
             start = self.step * TOGETHER
             exhibits = self.easel.paint(self.scenes[start : start + TOGETHER])
             kinds, colors = (classes.to(torch.uint8).cpu() for classes in exhibits.maps)
             self.parts.append((exhibits.latents.half().cpu(), kinds, colors))
-            if self.step == self.groups:
+            if self.step == self.steps:
                 self._save()
             try:
                 yield self.step
@@ -131,11 +127,12 @@ class StoredGallery:
                 raise
 
     def choose(self, rng: Random, count: int) -> Exhibits:
-        if self.whole is None:
-            latents, kinds, colors = zip(*self.parts, strict=True)
-            self.whole = torch.cat(latents), torch.cat(kinds), torch.cat(colors)
         numbers = rng.sample(range(len(self.scenes)), count)
-        latents, kinds, colors = (values[numbers].to(self.easel.device) for values in self.whole)
+        places = [divmod(number, TOGETHER) for number in numbers]
+        latents, kinds, colors = (
+            torch.stack([self.parts[part][column][row] for part, row in places]).to(self.easel.device)
+            for column in range(3)
+        )
         return Exhibits(
             [self.scenes[number] for number in numbers], latents.float(), Maps(kinds.long(), colors.long())
         )

@@ -75,7 +75,7 @@ class ProbeTask:
         self.settings: dict[str, Any] = {
             "probe": asdict(config),
             "decoded": autoencoder is not None,
-            "world": world.name,
+            "world": asdict(world),
         }
 
     def loss(self, step: int) -> Tensor:

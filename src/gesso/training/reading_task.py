@@ -76,7 +76,7 @@ class ReadingTask:
         self.foreteller = Foreteller(config.width)
         self.model = nn.ModuleDict({"text_encoder": self.text_encoder, "foreteller": self.foreteller})
         self.model.to(device)
-        self.settings: dict[str, Any] = {"text_encoder": asdict(config), "world": world.name}
+        self.settings: dict[str, Any] = {"text_encoder": asdict(config), "world": asdict(world)}
 
     def loss(self, step: int) -> Tensor:
         rng = random.Random(f"reading {self.recipe.seed}/{step}")
