@@ -68,7 +68,7 @@ class Witness:
         self.features: Tensor | None = None
         module.register_forward_hook(self._keep)
 
-    def _keep(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa: ARG002
+    def _keep(self, _module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
         self.features = output
 
     def take(self) -> Tensor:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal
 
 from gesso.config import STORYBOOK, AutoencoderConfig, ModelConfig, UNetConfig
 from gesso.storybook.world import MEDIUM, SMALL, World
 from gesso.training.recipe import Recipe
 
 PresetName = Literal["cpu", "gpu"]
-PRESET_NAMES: tuple[PresetName, ...] = get_args(PresetName)
 
 
 @dataclass(frozen=True)
@@ -47,21 +46,9 @@ CPU = Preset(
     world=SMALL,
     config=STORYBOOK,
     autoencoder=Recipe(
-        steps=1700,
-        batch_size=4,
-        learning_rate=2e-3,
-        warmup=50,
-        cooldown=0.4,
-        ema_decay=0.99,
+        steps=1700, batch_size=4, learning_rate=2e-3, warmup=50, cooldown=0.4, ema_decay=0.99
     ),
-    reading=Recipe(
-        steps=500,
-        batch_size=64,
-        learning_rate=1e-3,
-        warmup=50,
-        cooldown=0.4,
-        ema_decay=0.98,
-    ),
+    reading=Recipe(steps=500, batch_size=64, learning_rate=1e-3, warmup=50, cooldown=0.4, ema_decay=0.98),
     denoiser=Recipe(steps=2950, batch_size=32, learning_rate=1e-3, cooldown=0.5, ema_decay=0.995),
     stored=12_288,
 )
