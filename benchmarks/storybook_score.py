@@ -52,7 +52,7 @@ def measure(options: argparse.Namespace) -> None:
     """Draw and read what the file lacks."""
     world = find_world(options.world)
     prompts = fixed_prompts(options.count, world)
-    probe, accuracy = load_probe(options.probe)
+    probe, accuracy = load_probe(options.probe, world.name)
     pipeline = load(options.model, device=options.device)
     usual = resolved(pipeline)
     record = Record.resume(options.json, described(options, pipeline), usual)

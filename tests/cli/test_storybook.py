@@ -114,4 +114,6 @@ def test_a_probe_is_trained_and_examined(gesso: Run, monkeypatch: pytest.MonkeyP
     assert (ended.status, ended.out) == (0, "run/probe.safetensors\n")
     _, accuracy = load_probe(Path("run/probe.safetensors"))
     assert set(accuracy) <= {*ATTRIBUTES, "whole"}
+    other = gesso("storybook", "score", "--probe", "run/probe.safetensors", "--world", "medium").refused()
+    assert "this probe reads the small world, not the medium one" in other
     assert gesso("train", "probe", "-o", "run").refused().startswith("gesso: run/probe.safetensors: exists")

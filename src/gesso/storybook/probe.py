@@ -136,11 +136,14 @@ def spread(x: Tensor) -> Tensor:
     return torch.cat([x.mean(dim=(2, 3)), x.std(dim=(2, 3))], dim=1)
 
 
-def load_probe(path: Path = PROBE_FILE) -> tuple[Probe, dict[str, float]]:
+def load_probe(path: Path = PROBE_FILE, world: str | None = None) -> tuple[Probe, dict[str, float]]:
     """The trained network, and for each attribute the share it reads rightly off held-out renderings.
 
+    Args:
+        world: name of the one to be read, where that is known.
+
     Raises:
-        CheckpointError: the file is missing or holds something else.
+        CheckpointError: the file is missing or holds something else, or a probe of another world.
     """
     advice = "`gesso train probe` makes one."
     if not path.is_file():
@@ -156,4 +159,11 @@ def load_probe(path: Path = PROBE_FILE) -> tuple[Probe, dict[str, float]]:
         accuracy = json.loads(metadata["accuracy"])
     except Exception as error:  # safetensors and torch raise many kinds
         raise CheckpointError(f"not a readable probe ({error})", advice, where=str(path)) from error
+    learnt = metadata.get("world")
+    if world and learnt and world != learnt:
+        raise CheckpointError(
+            f"this probe reads the {learnt} world, not the {world} one",
+            f"Use --world {learnt}, or a probe of `gesso train probe --world {world}`.",
+            where=str(path),
+        )
     return probe.eval().requires_grad_(False), accuracy
