@@ -11,7 +11,6 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-from gesso.engine.cpu.heap import keep_freed_memory
 from gesso.errors import NumericsError
 from gesso.training.ema import EMA
 from gesso.training.muon import optimizers
@@ -178,8 +177,5 @@ class Trainer(Generic[Model]):
 
 def settle(device: torch.device) -> None:
     """Set what makes training faster on a device, for the whole process."""
-    if device.type == "cpu":
-        keep_freed_memory()
-        torch.set_flush_denormal(True)  # layers that begin at zero have such gradients
-    elif device.type == "cuda":
+    if device.type == "cuda":
         torch.set_float32_matmul_precision("high")
