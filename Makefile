@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --disable-pip-version-check install --quiet -c constraints.txt
 .PHONY: picture check lint types contracts test full format
 
 picture: $(VENV)/.gesso  ## draw the first picture
-	$(BIN)/gesso "a red house beside a pine tree, at night" --seed 8 --sampler euler_ancestral
+	$(BIN)/gesso "a red house beside a pine tree, at night" --seed 8
 
 check: lint types contracts test  ## everything CI runs
 

@@ -113,6 +113,7 @@ class ModelConfig:
     text_encoder: TextEncoderConfig = field(default_factory=TextEncoderConfig)
     noise: NoiseScheduleConfig = field(default_factory=NoiseScheduleConfig)
     guidance_scale: float = 7.5
+    sampler: str = "dpmpp_2m"
 
     @property
     def image_size(self) -> int:
@@ -151,6 +152,7 @@ STORYBOOK = ModelConfig(
     ),
     noise=NoiseScheduleConfig(prediction="v"),
     guidance_scale=4.0,
+    sampler="euler_ancestral",
 )
 
 PRESETS = {config.name: config for config in (SD15, SD15_INPAINT, STORYBOOK)}

@@ -39,7 +39,7 @@ BAD_FIELDS = [
     (["--sampler", "eulr"], 'sampler: no sampler is called "eulr". Did you mean "euler"?'),
     (["--sampler", ""], 'sampler: no sampler is called ""'),
     (["--schedule", "caras"], 'schedule: no schedule is called "caras". Did you mean "karras"?'),
-    (["--eta", "0.5"], "eta: the sampler dpmpp_2m takes no eta"),
+    (["--eta", "0.5", "--sampler", "ddpm"], "eta: the sampler ddpm takes no eta"),
     (["--eta", "nan", "--sampler", "ddim"], "eta: nan is outside 0…1"),
     (["--output", ""], "'' is not a file name"),
     (["--output", "house.jpg"], "house.jpg: gesso writes PNG files, not .jpg"),

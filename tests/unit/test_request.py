@@ -99,7 +99,7 @@ def test_json_round_trip(request: GenerationRequest) -> None:
         ("batch_size", 0, "outside"),
         ("clip_skip", 13, "outside 1…12"),
         ("sampler", "eulr", 'Did you mean "euler"?'),
-        ("sampler", None, "None is not a name"),
+        ("sampler", 1, "1 is not a name"),
         ("schedule", "kerras", 'Did you mean "karras"?'),
         ("schedule", 1, "1 is not a name"),
         ("negative_prompt", "\ud800", "character 1 is U+D800"),
@@ -173,6 +173,18 @@ def test_the_model_decides_what_is_left_open() -> None:
         resolved = GenerationRequest("", sampler="ddim").resolve(config)
         assert (resolved.width, resolved.height, resolved.guidance_scale) == (size, size, scale)
         assert resolved.schedule == "leading"
+        assert GenerationRequest("").resolve(config).sampler == config.sampler
+    assert (SD15.sampler, STORYBOOK.sampler) == ("dpmpp_2m", "euler_ancestral")
+
+
+def test_options_wait_for_the_models_sampler() -> None:
+    """Whether it takes them is known when it is."""
+    request = GenerationRequest("", eta=0.5)
+    assert request.resolve(STORYBOOK).eta == 0.5
+    with pytest.raises(RequestError, match="dpmpp_2m takes no eta"):
+        request.resolve(SD15)
+    with pytest.raises(RequestError, match="outside"):
+        GenerationRequest("", eta=2.0)
 
 
 def test_open_seeds_are_drawn_anew() -> None:

@@ -64,7 +64,8 @@ def bench(
     from gesso.pipeline.request import GenerationRequest
 
     width, height = size or (None, None)
-    wanted = GenerationRequest(PROMPT, seed=SEED, steps=steps, width=width, height=height)
+    fixed = GenerationRequest(PROMPT, sampler="dpmpp_2m", seed=SEED)
+    wanted = replace(fixed, steps=steps, width=width, height=height)
     started = time.perf_counter()
     source = BUILT_IN if model is None else model
     pipeline = load(source, device=device, dtype=dtype, engine=engine, ema=ema, low_memory=low_memory)

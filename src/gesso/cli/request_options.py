@@ -26,7 +26,7 @@ OPTIONS = (
     click.option(
         "--sampler",
         metavar="NAME",
-        help="See `gesso samplers`; AUTOMATIC1111's labels too.  [default: dpmpp_2m]",
+        help="See `gesso samplers`; AUTOMATIC1111's labels too.  [default: the model's]",
     ),
     click.option("--schedule", metavar="NAME", help="How the steps are spaced.  [default: the sampler's]"),
     click.option(

@@ -105,7 +105,7 @@ def sheet(pictures: Sequence[Image], columns: int, gap: int = 4) -> Image:
 )
 @click.option("--steps", type=int, metavar="N", help="Denoising steps a picture.  [default: 20]")
 @click.option("--guidance-scale", type=float, metavar="G", help="[default: the model's]")
-@click.option("--sampler", metavar="NAME", help="Any of `gesso samplers`.  [default: dpmpp_2m]")
+@click.option("--sampler", metavar="NAME", help="Any of `gesso samplers`.  [default: the model's]")
 @click.option(
     "--batch-size",
     type=click.IntRange(1, 1024),
@@ -162,7 +162,7 @@ def score(
     given = {"steps": steps, "guidance_scale": guidance_scale, "sampler": sampler}
     fields = {name: value for name, value in given.items() if value is not None}
     request = GenerationRequest(prompts[0].text, **fields)
-    network, accuracy = load_probe(probe or PROBE_FILE)
+    network, accuracy = load_probe(probe or PROBE_FILE, level.name)
     source = BUILT_IN if model is None else model
     pipeline = load(source, device=device, dtype=dtype, engine=engine, ema=ema, low_memory=low_memory)
     request = request.resolve(pipeline.config)

@@ -48,7 +48,7 @@ def read_prompts(request: GenerationRequest) -> Prompts:
         prompt = parse_prompt(request.prompt)
         negative_prompt = parse_prompt(request.negative_prompt, where="negative_prompt", negative=True)
     if request.prompt_timing == "calls":
-        calls = SAMPLERS[request.sampler].calls
+        calls = SAMPLERS[request.sampler].calls if request.sampler else 1  # the model's: not known yet
         return Prompts(replace(prompt, calls=calls), replace(negative_prompt, calls=calls))
     return Prompts(prompt, negative_prompt)
 

@@ -43,7 +43,8 @@ class GenerationRequest:
         guidance_scale: how far to steer towards the prompt, 0…100; 1 ignores the negative prompt, and
             0 ignores the prompt. None is the model's default.
         sampler: a name of `gesso.diffusion.samplers.SAMPLERS`, or AUTOMATIC1111's label for one. A label
-            that ends in a schedule ("DPM++ 2M Karras") sets ``schedule`` too, unless that is given.
+            that ends in a schedule ("DPM++ 2M Karras") sets ``schedule`` too, unless that is given. None is
+            the model's.
         schedule: a name of `gesso.diffusion.spacing.SCHEDULES`, or its label. None is the sampler's own.
         seed: 0…2⁶⁴−1, of the first picture; picture i has ``seed + i``. None draws one at random.
         count: how many pictures, 1…10,000.
@@ -128,7 +129,7 @@ class GenerationRequest:
     negative_prompt: str = ""
     steps: int = 20
     guidance_scale: float | None = None
-    sampler: str = "dpmpp_2m"
+    sampler: str | None = None
     schedule: str | None = None
     seed: int | None = None
     count: int = 1
@@ -193,10 +194,12 @@ class GenerationRequest:
         return cls(**find_profile(program).fill({"prompt": prompt, **fields}))
 
     def _check_sampler(self) -> None:
-        sampler, schedule = resolve_sampler(check_name(self.sampler, "sampler"))
+        sampler, schedule = None, None
+        if self.sampler is not None:
+            sampler, schedule = resolve_sampler(check_name(self.sampler, "sampler"))
         if self.schedule is not None:
             schedule = resolve_schedule(check_name(self.schedule, "schedule"))
-        self._keep({"sampler": sampler.name, "schedule": schedule.name if schedule else None})
+        self._keep({"sampler": sampler and sampler.name, "schedule": schedule and schedule.name})
         self._keep(check_sampling(self, sampler))
 
     def _keep(self, values: Mapping[str, object]) -> None:
@@ -214,10 +217,12 @@ class GenerationRequest:
         refuse_loras(self)
         check_whole(self.steps, "steps", 1, config.noise.steps)
         check_whole(self.clip_skip, "clip_skip", 1, config.text_encoder.layers)
+        sampler = self.sampler or config.sampler
         decided = {
             "seed": secrets.randbelow(DRAWN_SEEDS - self.count) if self.seed is None else self.seed,
             "guidance_scale": config.guidance_scale if self.guidance_scale is None else self.guidance_scale,
-            "schedule": self.schedule or SAMPLERS[self.sampler].default_schedule,
+            "sampler": sampler,
+            "schedule": self.schedule or SAMPLERS[sampler].default_schedule,
             **resolve_tasks(self, config),
         }
         return ResolvedRequest(**{**self._values(), **decided})
@@ -254,6 +259,7 @@ class ResolvedRequest(GenerationRequest):
 
     _: KW_ONLY
     guidance_scale: float = field()
+    sampler: str = field()
     schedule: str = field()
     seed: int = field()
     width: int = field()

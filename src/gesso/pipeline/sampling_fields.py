@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 MAX_SIGMA = 10_000.0
 
 
-def check_sampling(request: GenerationRequest, sampler: Sampler) -> dict[str, Any]:
-    """The values of all these fields as they are kept.
+def check_sampling(request: GenerationRequest, sampler: Sampler | None) -> dict[str, Any]:
+    """The values of all these fields as they are kept; None is the sampler of a model yet unknown.
 
     Raises:
         RequestError: one cannot be drawn with, or the sampler does not take it.
@@ -45,8 +45,8 @@ def sampler_options(request: GenerationRequest) -> dict[str, float]:
     return {name: value for name, value in set_ones.items() if value is not None}
 
 
-def _check_option(name: str, value: object, sampler: Sampler) -> float:
-    if name not in sampler.options:
+def _check_option(name: str, value: object, sampler: Sampler | None) -> float:
+    if sampler is not None and name not in sampler.options:
         takers = ", ".join(other.name for other in SAMPLERS.values() if name in other.options)
         raise RequestError(
             f"the sampler {sampler.name} takes no {name}", f"Leave it out, or use {takers}.", where=name

@@ -141,12 +141,17 @@ def usual_heads(channels: tuple[int, ...]) -> int:
 
 
 def known(config: ModelConfig) -> ModelConfig:
-    """The preset that has the same networks, if there is one: it knows its name and guidance scale.
+    """The preset that has the same networks, if there is one: with its name, guidance scale and sampler.
 
-    A model of a preset's UNet that differs elsewhere, such as one trained anew, has its guidance scale.
+    A model of a preset's UNet that differs elsewhere, such as one trained anew, has its scale and sampler.
     """
     for preset in PRESETS.values():
-        if replace(config, name=preset.name, guidance_scale=preset.guidance_scale) == preset:
+        if replace(_drawn_as(config, preset), name=preset.name) == preset:
             return preset
     alike = (preset for preset in PRESETS.values() if preset.unet == config.unet)
-    return replace(config, guidance_scale=next(alike, config).guidance_scale)
+    return _drawn_as(config, next(alike, config))
+
+
+def _drawn_as(config: ModelConfig, other: ModelConfig) -> ModelConfig:
+    """With the other's settings that a request falls back on."""
+    return replace(config, guidance_scale=other.guidance_scale, sampler=other.sampler)
