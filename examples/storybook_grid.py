@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("output", help="where to write the grid, a .png")
     parser.add_argument("--model", default="storybook", help="any model `gesso --model` takes")
     parser.add_argument("--seed", type=int, default=7, help="of every picture (default: %(default)s)")
-    parser.add_argument("--sampler", default="euler_ancestral", help="default: %(default)s")
+    parser.add_argument("--sampler", help="default: the model's")
     arguments = parser.parse_args()
 
     pipe = gesso.load(arguments.model)

@@ -131,21 +131,16 @@ SD15_INPAINT = replace(SD15, name="sd15-inpaint", unet=replace(SD15.unet, in_cha
 STORYBOOK = ModelConfig(
     name="storybook",
     unet=UNetConfig(
-        in_channels=16,
-        out_channels=16,
-        block_channels=(64, 128, 192),
+        block_channels=(32, 64, 128, 192),
         layers_per_block=1,
-        attention_levels=(False, True, True),
+        attention_levels=(False, False, True, True),
         heads=4,
         context_dim=128,
-        sample_size=16,
+        groups=16,
+        sample_size=32,
     ),
     autoencoder=AutoencoderConfig(
-        latent_channels=16,
-        block_channels=(16, 32, 64, 96),
-        layers_per_block=1,
-        groups=8,
-        scaling_factor=0.34334,
+        block_channels=(16, 32, 64), layers_per_block=1, groups=8, scaling_factor=0.28411
     ),
     text_encoder=TextEncoderConfig(
         vocab_size=1536, width=128, layers=3, heads=4, mlp_width=512, max_length=40

@@ -139,7 +139,7 @@ def _sample_counts(rng: Random, world: World, relation: Relation) -> list[int]:
             front = _count(rng, min(most, 2))
             return [front, 1] if relation == "in front of" else [1, front]
         case _:
-            counts = [_count(rng, min(most, 3)), 1]
+            counts = [_count(rng, min(most, world.most_things - 1)), 1]
             rng.shuffle(counts)
             return counts
 

@@ -30,6 +30,7 @@ class World:
     Attributes:
         name: of the level.
         most_alike: largest number of things in one group: 1 does without counts.
+        most_things: largest number of things in a picture of two groups.
         scales: whether things are now and then called small or big.
     """
 
@@ -42,6 +43,7 @@ class World:
     weathers: tuple[Weather, ...] = WEATHERS
     styles: tuple[Style, ...] = STYLES
     most_alike: int = 5
+    most_things: int = 4
     scales: bool = True
 
 
@@ -54,8 +56,9 @@ SMALL = replace(
     kinds=KINDS[:10],
     relations=("alone", "beside", "left of", "right of", "above", "below"),
     weathers=("clear",),
+    most_things=3,
 )
-"""The first ten kinds, in every colour, on every ground, one or two groups, in clear weather."""
+"""The first ten kinds, in every colour, on every ground, up to three things, in clear weather."""
 
 WORLDS = {world.name: world for world in (SMALL, MEDIUM, WHOLE)}
 
