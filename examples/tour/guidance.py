@@ -96,7 +96,7 @@ def _scales_sheet(images: Mapping[str, Tensor]) -> Image.Image:
     rows = []
     for prompt, each in images.items():
         measured = zip(contrast(each).tolist(), overshoot(each).tolist(), strict=True)
-        notes = [f"contrast {spread:.2f}, cut {cut:.1%}" for spread, cut in measured]
+        notes = [f"{spread:.2f}, cut {cut:.1%}" for spread, cut in measured]
         rows.append(Row(prompt, pictures(each), notes))
     return sheet(rows, [f"scale {scale:g}" for scale in SCALES])
 
