@@ -146,7 +146,7 @@ STORYBOOK = ModelConfig(
         vocab_size=1536, width=128, layers=3, heads=4, mlp_width=512, max_length=40
     ),
     noise=NoiseScheduleConfig(prediction="v"),
-    guidance_scale=4.0,
+    guidance_scale=3.0,
     sampler="euler_ancestral",
 )
 

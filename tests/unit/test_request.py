@@ -169,7 +169,7 @@ def test_resolving_leaves_nothing_open_and_keeps_the_rest(request: GenerationReq
 
 
 def test_the_model_decides_what_is_left_open() -> None:
-    for config, size, scale in ((SD15, 512, 7.5), (STORYBOOK, 128, 4.0)):
+    for config, size, scale in ((SD15, 512, 7.5), (STORYBOOK, 128, 3.0)):
         resolved = GenerationRequest("", sampler="ddim").resolve(config)
         assert (resolved.width, resolved.height, resolved.guidance_scale) == (size, size, scale)
         assert resolved.schedule == "leading"
