@@ -187,6 +187,11 @@ def test_options_wait_for_the_models_sampler() -> None:
         GenerationRequest("", eta=2.0)
 
 
+def test_prompts_that_change_by_calls_wait_for_it_too() -> None:
+    request = GenerationRequest("a [house:tree:0.5]", prompt_timing="calls")
+    assert request.resolve(STORYBOOK).sampler == STORYBOOK.sampler
+
+
 def test_open_seeds_are_drawn_anew() -> None:
     seeds = {GenerationRequest("").resolve(SD15).seed for _ in range(20)}
     assert len(seeds) > 15

@@ -99,6 +99,8 @@ def test_a_smaller_world_keeps_to_itself(world: World) -> None:
         assert scene.relation in world.relations
         assert scene.weather in world.weathers
         assert scene.style in world.styles
+        if len(scene.groups) == 2:
+            assert len(scene.things) <= world.most_things
         for group in scene.groups:
             assert group.kind in world.kinds
             assert group.count <= world.most_alike
