@@ -62,7 +62,8 @@ def storybook(
 
     Every picture it learns from is drawn on the spot. Interrupt it whenever you like: the same command
     goes on where it was, with the same losses. The preset "cpu" is for the built-in model's pictures of
-    128 × 128 pixels, in some three hours on two cores. "gpu" draws 256 × 256 pixels of a wider world.
+    128 × 128 pixels, in about three hours on two cores (an estimate). "gpu" draws 256 × 256 pixels of a
+    wider world.
 
     \b
     gesso train storybook --output runs/mine

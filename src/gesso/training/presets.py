@@ -52,7 +52,7 @@ CPU = Preset(
     denoiser=Recipe(steps=5000, batch_size=32, learning_rate=1e-3, cooldown=0.8, ema_decay=0.995),
     stored=12_288,
 )
-"""128 × 128 pixels, in some three hours on two cores."""
+"""128 × 128 pixels, in three hours on two cores: an estimate, from shorter stages."""
 
 GPU = Preset(
     name="gpu",
