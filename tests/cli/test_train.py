@@ -21,7 +21,7 @@ from gesso.storybook.world import SMALL, WHOLE
 from gesso.text.caption_words import caption_words
 from gesso.text.tokenizer import Tokenizer
 from gesso.training import storybook
-from gesso.training.autoencoder_task import AutoencoderTask
+from gesso.training.autoencoder_task import AutoencoderTask, Pictures
 from gesso.training.denoiser_task import DenoiserTask
 from gesso.training.gallery import Easel
 from gesso.training.presets import CPU, PRESETS, Preset
@@ -57,7 +57,7 @@ def train(gesso: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
         stage: replace(getattr(CPU, stage), batch_size=2, warmup=2)
         for stage in ("autoencoder", "reading", "denoiser")
     }
-    set_preset(monkeypatch, replace(CPU, config=tiny, stored=64, **short))
+    set_preset(monkeypatch, replace(CPU, config=tiny, drawn=8, stored=64, **short))
     steps = ("--autoencoder-steps", "3", "--reading-steps", "2", "--denoiser-steps", "4")
     return lambda folder, *options: gesso("train", "storybook", "--output", folder, *steps, *options)
 
@@ -152,6 +152,16 @@ def test_a_gallery_that_was_interrupted_is_filled_on(train: Run, monkeypatch: py
     assert painted == [32, 32]
 
 
+def test_pictures_of_a_finished_stage_are_not_drawn_again(
+    train: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, ReadingTask, 1)
+        train("run")
+    monkeypatch.setattr(Pictures, "run", lambda _: pytest.fail("drawn again"))
+    assert train("run").out == "run/model\n"
+
+
 def test_a_gallery_of_another_size_is_not_mixed_in(train: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         interrupt_at(patch, DenoiserTask, 1)
@@ -159,12 +169,6 @@ def test_a_gallery_of_another_size_is_not_mixed_in(train: Run, monkeypatch: pyte
     set_preset(monkeypatch, replace(PRESETS["cpu"], stored=96))
     line = train("run").refused()
     assert line.startswith("gesso: run/gallery.pt: belongs to a run with another count")
-
-
-def test_what_is_drawn_anew_needs_no_gallery(train: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    set_preset(monkeypatch, replace(PRESETS["cpu"], stored=0))
-    assert train("run").out == "run/model\n"
-    assert not Path("run/gallery.pt").exists()
 
 
 def test_a_finished_run_is_left_alone(train: Run) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Generator
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -13,42 +15,92 @@ from gesso.engine.layout import channels_last
 from gesso.models.autoencoder import Autoencoder
 from gesso.storybook.render import render
 from gesso.storybook.world import World
+from gesso.training.batches import Batch, BatchTask
+from gesso.training.gallery import stops
 from gesso.training.losses import kl_divergence, reconstruction_loss
 from gesso.training.recipe import Recipe
-from gesso.training.scenes import draw, scenes_of
+from gesso.training.scenes import many_scenes, noise_of
 
 KL_WEIGHT = 1e-4
 """Keeps latents near unit variance without costing sharpness."""
 
 
-class AutoencoderTask:
+class Pictures:
+    """Scenes drawn once, which the autoencoder is shown again and again.
+
+    Args:
+        count: how many.
+        size: their side in pixels.
+        seed: of the scenes.
+    """
+
+    name = "pictures"
+
+    def __init__(self, world: World, count: int, size: int, seed: int, device: torch.device) -> None:
+        self.scenes = many_scenes(f"pictures {seed}", count, world)
+        self.step = 0
+        self.images = torch.empty(
+            (count, 3, size, size), dtype=torch.uint8, device=device
+        ).contiguous(memory_format=torch.channels_last)  # fmt: skip
+
+    @property
+    def steps(self) -> int:
+        """How many pictures there are to be; ``step`` is how many there are."""
+        return len(self.scenes)
+
+    def run(self) -> Generator[int, None, None]:
+        """Draw them, yielding how many are there after some more."""
+        device, size = self.images.device, self.images.shape[-1]
+        for stop in stops(self.step, self.steps, device):
+            drawn = render(self.scenes[self.step : stop], size, device)
+            self.images[self.step : stop] = drawn.add_(1).mul_(127.5).round_()
+            self.step = stop
+            yield stop
+
+    def shown(self, numbers: Tensor) -> Tensor:
+        """Some of them, (b,) int64 -> float32 in [-1, 1], (b, 3, size, size)."""
+        return self.images[numbers].float() / 127.5 - 1
+
+
+class AutoencoderTask(BatchTask):
     """Scenes through the autoencoder and back."""
 
     name = "autoencoder"
 
     def __init__(
-        self, config: AutoencoderConfig, size: int, world: World, recipe: Recipe, device: torch.device
+        self,
+        config: AutoencoderConfig,
+        pictures: Pictures,
+        world: World,
+        recipe: Recipe,
+        device: torch.device,
     ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
-        self.size = size
+        self.pictures = pictures
         self.device = device
-        self.world = world
         autoencoder = Autoencoder(config)
         start_small(autoencoder)
         self.model = channels_last(autoencoder.to(device))
         self.settings: dict[str, Any] = {
             "autoencoder": asdict(config),
-            "size": size,
+            "size": pictures.images.shape[-1],
+            "pictures": pictures.steps,
             "world": asdict(world),
         }
 
-    def loss(self, step: int) -> Tensor:
-        scenes, rng = scenes_of(self.recipe.seed, step, self.recipe.batch_size, self.world)
-        image = render(scenes, self.size, device=self.device)  # (b, 3, size, size)
-        image = image.contiguous(memory_format=torch.channels_last)
+    def batch(self, step: int) -> Batch:
+        """Numbers of pictures, and noise for their latents."""
+        rng = random.Random(f"autoencoder {self.recipe.seed}/{step}")
+        numbers = rng.sample(range(self.pictures.steps), self.recipe.batch_size)
+        config = self.model.config
+        side = self.pictures.images.shape[-1] // config.downscale
+        return torch.tensor(numbers), noise_of((len(numbers), config.latent_channels, side, side), rng)
+
+    def loss_of(self, *batch: Tensor) -> Tensor:
+        numbers, noise = batch
+        image = self.pictures.shown(numbers).contiguous(memory_format=torch.channels_last)
         posterior = self.model.posterior(image)
-        noise = draw(posterior.mean.shape, rng, self.device)
         latents = posterior.mean + (0.5 * posterior.log_variance).exp() * noise
         decoded = self.model.decode(latents * self.model.config.scaling_factor)
         return reconstruction_loss(decoded, image) + KL_WEIGHT * kl_divergence(posterior)
@@ -57,7 +109,7 @@ class AutoencoderTask:
 @torch.no_grad()
 def calibrate(autoencoder: Autoencoder, size: int, world: World, count: int = 512) -> AutoencoderConfig:
     """The autoencoder's config with the scaling factor that gives its latents unit variance."""
-    scenes, _ = scenes_of(seed=-1, step=0, count=count, world=world)
+    scenes = many_scenes("calibration", count, world)
     device = next(autoencoder.parameters()).device
     parts = [
         autoencoder.posterior(render(scenes[start : start + 64], size, device=device)).mean

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, conv_transpose2d, interpolate
 
-from gesso.training.scenes import draw
+from gesso.training.scenes import noise_of
 
 
 def blemish(images: Tensor, rng: random.Random) -> Tensor:
@@ -34,7 +34,7 @@ def blemish(images: Tensor, rng: random.Random) -> Tensor:
             contrast, light = rng.uniform(0.88, 1.1), rng.uniform(-0.06, 0.06)
             image = image * contrast + light
         if rng.random() < 0.4:
-            image = image + rng.uniform(0.01, 0.10) * draw(image.shape, rng, image.device)
+            image = image + rng.uniform(0.01, 0.10) * noise_of(image.shape, rng).to(image.device)
         images[number] = image[0]
     return images.clamp_(-1, 1)
 

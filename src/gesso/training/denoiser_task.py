@@ -19,13 +19,13 @@ from gesso.models.text_encoder import TextEncoder
 from gesso.models.unet import UNet
 from gesso.storybook.segmentation import FIRST_KIND_CLASS, Maps
 from gesso.storybook.world import World
-from gesso.text.conditioning import encode_prompts
 from gesso.text.tokenizer import Tokenizer
+from gesso.training.batches import Batch, BatchTask
 from gesso.training.gallery import Gallery
 from gesso.training.layout_head import LayoutHead, Witness, cells_of, coarser
 from gesso.training.losses import add_noise, v_target
 from gesso.training.recipe import Recipe
-from gesso.training.scenes import draw, worded
+from gesso.training.scenes import noise_of, tokens_of, worded
 
 QUANTILES = (0.0, 0.0), (0.22, 0.25), (0.52, 0.5), (0.8, 0.75), (1.0, 1.0)
 """Shares of the draws, and the shares of the timesteps below which they lie. Shapes are decided around the
@@ -41,7 +41,7 @@ LAYOUT_WEIGHT = 0.2
 """Of telling what is seen in each cell, beside denoising."""
 
 
-class DenoiserTask:
+class DenoiserTask(BatchTask):
     """Text encoder and UNet learn together to remove noise from the latents of captioned scenes.
 
     Args:
@@ -76,19 +76,23 @@ class DenoiserTask:
         channels_last(self.model.to(device))
         self.settings: dict[str, Any] = {"model": asdict(replace(config, name="")), "world": asdict(world)}
 
-    def loss(self, step: int) -> Tensor:
+    def batch(self, step: int) -> Batch:
+        """Numbers of pictures, their captions' tokens, timesteps, and noise."""
         rng = random.Random(f"denoiser {self.recipe.seed}/{step}")
-        scenes, latents, maps = self.gallery.choose(rng, self.recipe.batch_size)
-        captions = ["" if rng.random() < CAPTION_DROPOUT else worded(scene, rng) for scene in scenes]
-        timesteps = stratified_timesteps(len(scenes), self.config.noise.steps, rng).to(self.device)
-        alphas_cumprod = self.alphas_cumprod[timesteps][:, None, None, None]
-        noise = draw(latents.shape, rng, self.device)
-        noisy = add_noise(latents, noise, alphas_cumprod)  # (b, c, h, w)
+        count, scenes = self.recipe.batch_size, self.gallery.scenes
+        numbers = rng.sample(range(len(scenes)), count)
+        captions = ["" if rng.random() < CAPTION_DROPOUT else worded(scenes[n], rng) for n in numbers]
+        tokens = tokens_of(captions, self.tokenizer, self.config.text_encoder.max_length)
+        timesteps = stratified_timesteps(count, self.config.noise.steps, rng)
+        noise = noise_of((count, *self.gallery.latents.shape[1:]), rng)
+        return torch.tensor(numbers), tokens, timesteps, noise
 
-        length = self.config.text_encoder.max_length
-        context = encode_prompts(
-            self.text_encoder, self.tokenizer, captions, max_length=length, device=self.device
-        )
+    def loss_of(self, *batch: Tensor) -> Tensor:
+        numbers, tokens, timesteps, noise = batch
+        latents, maps = self.gallery.exhibits(numbers)
+        alphas_cumprod = self.alphas_cumprod[timesteps][:, None, None, None]
+        noisy = add_noise(latents, noise, alphas_cumprod)  # (b, c, h, w)
+        context = self.text_encoder(tokens)
         output = self.unet(noisy.contiguous(memory_format=torch.channels_last), timesteps, context)
         # Every drawn timestep weighs the same in v: the noisiest ones, where only the caption tells what
         # there is to see, so weigh as much as the others (in epsilon they would hardly count).

@@ -26,5 +26,5 @@ class EMA(Generic[Model]):
     def update(self, model: nn.Module, step: int) -> None:
         """Take in the weights after 0-based ``step``; early on the average forgets faster."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        for average, weight in zip(self.model.parameters(), model.parameters(), strict=True):
-            average.lerp_(weight, 1 - decay)
+        averages, weights = tuple(self.model.parameters()), tuple(model.parameters())
+        torch._foreach_lerp_(averages, weights, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from random import Random
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,11 +15,11 @@ from gesso.storybook.render import draw
 from gesso.storybook.scene import Scene
 from gesso.storybook.segmentation import Maps, segment
 from gesso.storybook.world import World
-from gesso.training.scenes import scenes_of
+from gesso.training.scenes import many_scenes
 from gesso.training.state import read_state, write_state
 
-TOGETHER = 32
-"""Scenes drawn and encoded at once."""
+TOGETHER, TOGETHER_ON_GPU = 32, 512
+"""Scenes drawn at once; on a GPU more of them take hardly longer."""
 
 
 class Exhibits(NamedTuple):
@@ -31,17 +30,8 @@ class Exhibits(NamedTuple):
         maps: of their cells, (b, h, w) each.
     """
 
-    scenes: list[Scene]
     latents: Tensor
     maps: Maps
-
-
-class Gallery(Protocol):
-    """Where a training step's pictures come from."""
-
-    def choose(self, rng: Random, count: int) -> Exhibits:
-        """Some pictures; which, the random numbers' state says."""
-        ...
 
 
 class Easel:
@@ -60,28 +50,16 @@ class Easel:
     def paint(self, scenes: list[Scene]) -> Exhibits:
         drawing = draw(scenes, self.size, self.device)
         latents = self.autoencoder.encode(drawing.images.contiguous(memory_format=torch.channels_last))
-        return Exhibits(scenes, latents, segment(scenes, drawing.owners, side=latents.shape[-1]))
+        return Exhibits(latents, segment(scenes, drawing.owners, side=latents.shape[-1]))
 
 
-class FreshGallery:
-    """Every picture is drawn when it is needed, and never seen twice: for where drawing is fast."""
-
-    def __init__(self, easel: Easel, world: World) -> None:
-        self.easel = easel
-        self.world = world
-
-    def choose(self, rng: Random, count: int) -> Exhibits:
-        scenes, _ = scenes_of(rng.getrandbits(63), 0, count, self.world)
-        return self.easel.paint(scenes)
-
-
-class StoredGallery:
+class Gallery:
     """Pictures drawn and encoded once and shown again and again, each time in other words.
 
     It is filled by ``run`` and kept in a file, so that a run that is resumed need not draw again.
 
     Args:
-        count: of pictures, a multiple of ``TOGETHER``.
+        count: of pictures.
         folder: keeps ``gallery.pt``.
         settings: what the pictures depend on.
 
@@ -97,27 +75,29 @@ class StoredGallery:
         self.easel = easel
         self.path = folder / "gallery.pt"
         self.settings = {**settings, "world": asdict(world), "count": count, "seed": seed}
-        self.steps = count // TOGETHER
-        self.parts: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.scenes = many_scenes(f"gallery {seed}", count, world)
+        self.step = 0
+        side = easel.size // easel.autoencoder.config.downscale
+        channels = easel.autoencoder.config.latent_channels
+        device = easel.device
+        self.latents = torch.empty(count, channels, side, side, dtype=torch.float16, device=device)
+        self.kinds = torch.empty(count, side, side, dtype=torch.uint8, device=device)
+        self.colors = torch.empty_like(self.kinds)
         if self.path.exists():
-            self.parts = read_state(self.path, self.settings, ("fingerprint", "parts"))["parts"]
-        self.scenes = [
-            scene
-            for number in range(self.steps)
-            for scene in scenes_of(f"gallery {seed}", number, TOGETHER, world)[0]
-        ]
+            self._resume()
 
     @property
-    def step(self) -> int:
-        return len(self.parts)
+    def steps(self) -> int:
+        """How many pictures there are to be; ``step`` is how many there are."""
+        return len(self.scenes)
 
     def run(self) -> Generator[int, None, None]:
-        """Fill it, yielding after each ``TOGETHER`` pictures; closing the iterator early saves those."""
-        while self.step < self.steps:
-            start = self.step * TOGETHER
-            exhibits = self.easel.paint(self.scenes[start : start + TOGETHER])
-            kinds, colors = (classes.to(torch.uint8).cpu() for classes in exhibits.maps)
-            self.parts.append((exhibits.latents.half().cpu(), kinds, colors))
+        """Fill it, yielding how many are there after some more; closing the iterator early saves those."""
+        for stop in stops(self.step, self.steps, self.easel.device):
+            exhibits = self.easel.paint(self.scenes[self.step : stop])
+            for stored, new in zip(self._stored(), (exhibits.latents, *exhibits.maps), strict=True):
+                stored[self.step : stop] = new
+            self.step = stop
             if self.step == self.steps:
                 self._save()
             try:
@@ -126,16 +106,26 @@ class StoredGallery:
                 self._save()
                 raise
 
-    def choose(self, rng: Random, count: int) -> Exhibits:
-        numbers = rng.sample(range(len(self.scenes)), count)
-        places = [divmod(number, TOGETHER) for number in numbers]
-        latents, kinds, colors = (
-            torch.stack([self.parts[part][column][row] for part, row in places]).to(self.easel.device)
-            for column in range(3)
-        )
-        return Exhibits(
-            [self.scenes[number] for number in numbers], latents.float(), Maps(kinds.long(), colors.long())
-        )
+    def exhibits(self, numbers: Tensor) -> Exhibits:
+        """Some of the pictures, on the easel's device: (b,) int64."""
+        maps = Maps(self.kinds[numbers].long(), self.colors[numbers].long())
+        return Exhibits(self.latents[numbers].float(), maps)
+
+    def _stored(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.latents, self.kinds, self.colors
 
     def _save(self) -> None:
-        write_state({"fingerprint": self.settings, "parts": self.parts}, self.path)
+        parts = [stored[: self.step].cpu() for stored in self._stored()]
+        write_state({"fingerprint": self.settings, "parts": parts}, self.path)
+
+    def _resume(self) -> None:
+        parts = read_state(self.path, self.settings, ("fingerprint", "parts"))["parts"]
+        self.step = len(parts[0])
+        for stored, part in zip(self._stored(), parts, strict=True):
+            stored[: self.step] = part.to(stored.device)
+
+
+def stops(start: int, stop: int, device: torch.device) -> Iterator[int]:
+    """Where to pause when all from ``start`` to before ``stop`` are drawn on a device."""
+    together = TOGETHER_ON_GPU if device.type == "cuda" else TOGETHER
+    return (min(place + together, stop) for place in range(start, stop, together))

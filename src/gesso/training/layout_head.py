@@ -42,11 +42,10 @@ class LayoutHead(nn.Module):
         kinds, colors = maps.kinds.flatten(), maps.colors.flatten()  # (b · n,)
         inner = self.inner(features).flatten(0, 1)  # (b · n, HIDDEN)
         loss = cross_entropy(self.kinds(silu(inner)), kinds)
-        (things,) = (kinds >= FIRST_KIND_CLASS).nonzero(as_tuple=True)
-        if len(things) == 0:
-            return loss
-        told = silu(inner[things] + self.kind_embedding(kinds[things]))
-        return loss + cross_entropy(self.colors(told), colors[things])
+        things = kinds >= FIRST_KIND_CLASS
+        told = silu(inner + self.kind_embedding(kinds))
+        errors = cross_entropy(self.colors(told), colors, reduction="none")
+        return loss + (errors * things).sum() / things.sum().clamp_min(1)
 
 
 def coarser(maps: Maps, side: int) -> Maps:

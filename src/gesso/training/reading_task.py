@@ -17,14 +17,14 @@ from torch.nn.functional import cross_entropy
 from gesso.config import TextEncoderConfig
 from gesso.models.attention import TransformerBlock
 from gesso.models.text_encoder import TextEncoder
-from gesso.storybook.scene import GROUNDS, SKIES, STYLES, WEATHERS, Scene
+from gesso.storybook.scene import GROUNDS, SKIES, STYLES, WEATHERS
 from gesso.storybook.world import World
-from gesso.text.conditioning import encode_prompts
 from gesso.text.tokenizer import Tokenizer
+from gesso.training.batches import Batch, BatchTask
 from gesso.training.gallery import Gallery
 from gesso.training.layout_head import LayoutHead, coarser
 from gesso.training.recipe import Recipe
-from gesso.training.scenes import worded
+from gesso.training.scenes import tokens_of, worded
 
 SIDE = 8
 """Cells along each side of the map that is told from a caption."""
@@ -54,7 +54,7 @@ class Foreteller(nn.Module):
         return self.norm(x)
 
 
-class ReadingTask:
+class ReadingTask(BatchTask):
     """Captions to maps of kinds and colours, and to the sky, ground, weather and style."""
 
     name = "reading"
@@ -78,29 +78,32 @@ class ReadingTask:
         self.model.to(device)
         self.settings: dict[str, Any] = {"text_encoder": asdict(config), "world": asdict(world)}
 
-    def loss(self, step: int) -> Tensor:
+    def batch(self, step: int) -> Batch:
+        """Numbers of pictures, their captions' tokens, and the classes of the whole pictures, (b, 4)."""
         rng = random.Random(f"reading {self.recipe.seed}/{step}")
-        scenes, _, maps = self.gallery.choose(rng, self.recipe.batch_size)
-        context = encode_prompts(
-            self.text_encoder,
-            self.tokenizer,
-            [worded(scene, rng) for scene in scenes],
-            max_length=self.config.max_length,
-            device=self.device,
-        )
-        cells = self.foreteller(context)
-        return self.foreteller.layout.loss(cells, coarser(maps, SIDE)) + self._picture_loss(cells, scenes)
+        numbers = rng.sample(range(len(self.gallery.scenes)), self.recipe.batch_size)
+        scenes = [self.gallery.scenes[number] for number in numbers]
+        captions = [worded(scene, rng) for scene in scenes]
+        classes = [
+            [names.index(getattr(scene, field)) for field, names in WHOLE_PICTURE.items()]
+            for scene in scenes
+        ]
+        tokens = tokens_of(captions, self.tokenizer, self.config.max_length)
+        return torch.tensor(numbers), tokens, torch.tensor(classes)
 
-    def _picture_loss(self, cells: Tensor, scenes: list[Scene]) -> Tensor:
+    def loss_of(self, *batch: Tensor) -> Tensor:
+        numbers, tokens, classes = batch
+        cells = self.foreteller(self.text_encoder(tokens))
+        maps = coarser(self.gallery.exhibits(numbers).maps, SIDE)
+        return self.foreteller.layout.loss(cells, maps) + self._picture_loss(cells, classes)
+
+    def _picture_loss(self, cells: Tensor, classes: Tensor) -> Tensor:
         """Cross-entropies of what holds for the whole picture, told from the mean of its cells."""
         logits = self.foreteller.picture(cells.mean(dim=1)).split(
             [len(names) for names in WHOLE_PICTURE.values()], dim=1
         )
-        losses = []
-        for (field, names), answer in zip(WHOLE_PICTURE.items(), logits, strict=True):
-            right = [names.index(getattr(scene, field)) for scene in scenes]
-            losses.append(cross_entropy(answer, torch.tensor(right, device=self.device)))
-        return torch.stack(losses).sum()
+        pairs = zip(logits, classes.unbind(dim=1), strict=True)
+        return torch.stack([cross_entropy(answer, right) for answer, right in pairs]).sum()
 
 
 @torch.no_grad()

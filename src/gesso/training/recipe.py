@@ -19,6 +19,7 @@ class Recipe:
         batch_size: pictures a step.
         learning_rate: the peak.
         optimizer: "adamw", or "muon" for hidden matrices and AdamW for the rest.
+        precision: of convolutions and products on a GPU; elsewhere all is float32. Weights always are.
         weight_decay: decoupled (Loshchilov & Hutter 2019).
         ema_decay: of the running average of the weights that is kept as the result.
         seed: all of a step's randomness follows from it and the step's number.
@@ -30,6 +31,7 @@ class Recipe:
     warmup: int = 100
     cooldown: float = 0.25
     optimizer: Literal["adamw", "muon"] = "muon"
+    precision: Literal["float32", "bfloat16"] = "float32"
     weight_decay: float = 0.01
     ema_decay: float = 0.999
     seed: int = 0

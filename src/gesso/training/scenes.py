@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from functools import partial
+from multiprocessing import get_context
 
 import torch
 from torch import Tensor
@@ -10,22 +13,33 @@ from torch import Tensor
 from gesso.storybook.captions import caption
 from gesso.storybook.compose import sample_scene
 from gesso.storybook.scene import Scene
-from gesso.storybook.world import WHOLE, World
+from gesso.storybook.world import World
+from gesso.text.chunks import split_chunks
+from gesso.text.tokenizer import Tokenizer
+from gesso.training.batches import workers
+
+AT_ONCE = 2048
+"""Scenes that one process makes up at once."""
 
 CHINESE = 0.2
 """Share of captions in Chinese."""
 
 
-def scenes_of(
-    seed: int | str, step: int, count: int, world: World = WHOLE
-) -> tuple[list[Scene], random.Random]:
-    """The scenes of a step, and the random numbers that go on from there.
+def many_scenes(seed: str, count: int, world: World) -> list[Scene]:
+    """Scenes of which each follows from the seed and its number, none of them held out."""
+    some = partial(_scenes_from, seed, world)
+    starts = range(0, count, AT_ONCE)
+    processes = min(workers(), len(starts) - 1)
+    if processes < 1:
+        return [scene for start in starts for scene in some(start, count)]
+    with get_context("fork").Pool(processes) as pool:
+        parts = pool.map(partial(some, count=count), starts, chunksize=1)
+    return [scene for part in parts for scene in part]
 
-    They follow from the seed and the step alone, so a resumed run sees what it would have seen. None of
-    them is held out.
-    """
-    rng = random.Random(f"{seed}/{step}")
-    return [sample_scene(rng, world) for _ in range(count)], rng
+
+def _scenes_from(seed: str, world: World, start: int, count: int) -> list[Scene]:
+    numbers = range(start, min(start + AT_ONCE, count))
+    return [sample_scene(random.Random(f"{seed}/{number}"), world) for number in numbers]
 
 
 def worded(scene: Scene, rng: random.Random) -> str:
@@ -33,7 +47,12 @@ def worded(scene: Scene, rng: random.Random) -> str:
     return caption(scene, rng, language="zh" if rng.random() < CHINESE else "en")
 
 
-def draw(shape: torch.Size, rng: random.Random, device: torch.device) -> Tensor:
-    """Standard normal noise that follows from the random numbers' state, the same on every device."""
+def tokens_of(captions: Sequence[str], tokenizer: Tokenizer, length: int) -> Tensor:
+    """What the text encoder reads of captions, start, end and padding included: (b, length) int64."""
+    return torch.tensor([split_chunks(tokenizer, text, length)[0].tokens for text in captions])
+
+
+def noise_of(shape: Sequence[int], rng: random.Random) -> Tensor:
+    """Standard normal noise that follows from the random numbers' state."""
     generator = torch.Generator("cpu").manual_seed(rng.getrandbits(63))
-    return torch.randn(shape, generator=generator).to(device)
+    return torch.randn(*shape, generator=generator)

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gesso.models.autoencoder import Autoencoder
 from gesso.storybook.compose import sample_scene
@@ -19,9 +19,9 @@ from gesso.storybook.world import WHOLE, World
 from gesso.text.caption_words import caption_words
 from gesso.text.tokenizer import Tokenizer
 from gesso.text.vocabulary import list_words, train_tokenizer
-from gesso.training.autoencoder_task import AutoencoderTask, calibrate
+from gesso.training.autoencoder_task import AutoencoderTask, Pictures, calibrate
 from gesso.training.denoiser_task import DenoiserTask
-from gesso.training.gallery import Easel, FreshGallery, Gallery, StoredGallery
+from gesso.training.gallery import Easel, Gallery
 from gesso.training.presets import Preset
 from gesso.training.reading_task import ReadingTask
 from gesso.training.scenes import worded
@@ -81,7 +81,7 @@ class StorybookRun:
         trainer = Trainer(task, recipe, self.folder)
         yield trainer
         for name in ("text_encoder", "unet"):
-            self.states[name] = trainer.average.model.get_submodule(name).state_dict()
+            self.states[name] = on_cpu(trainer.average.model.get_submodule(name))
 
     def export(self) -> Path:
         """Write the averaged weights in half precision as a Diffusers folder; its path."""
@@ -121,8 +121,11 @@ class StorybookRun:
         """The autoencoder, trained; its config says how its latents are scaled."""
         world, recipe, size = self.preset.world, self.preset.autoencoder, self.config.image_size
         if self.start is None:
-            task = AutoencoderTask(self.config.autoencoder, size, world, recipe, self.device)
+            pictures = Pictures(world, self.preset.drawn, size, recipe.seed, self.device)
+            task = AutoencoderTask(self.config.autoencoder, pictures, world, recipe, self.device)
             trainer = Trainer(task, recipe, self.folder)
+            if trainer.step < trainer.steps:
+                yield pictures
             yield trainer
             autoencoder = trainer.average.model
             autoencoder.config = calibrate(autoencoder, size, world)
@@ -130,17 +133,14 @@ class StorybookRun:
             autoencoder = Autoencoder(self.config.autoencoder)
             autoencoder.load_state_dict(self.start.autoencoder)
         self.config = replace(self.config, autoencoder=autoencoder.config)
-        self.states["autoencoder"] = autoencoder.state_dict()
+        self.states["autoencoder"] = on_cpu(autoencoder)
         return autoencoder
 
     def _gallery(self, autoencoder: Autoencoder) -> Generator[Stage, None, Gallery]:
-        """Where the later stages' pictures come from; yields the stage that stores them, if any."""
-        world, count = self.preset.world, self.preset.stored
+        """What the later stages see."""
+        preset, settings = self.preset, {"autoencoder": asdict(autoencoder.config)}
         easel = Easel(autoencoder, self.config.image_size, self.device)
-        if not count:
-            return FreshGallery(easel, world)
-        settings = {"autoencoder": asdict(autoencoder.config)}
-        gallery = StoredGallery(easel, world, count, self.folder, settings, self.preset.denoiser.seed)
+        gallery = Gallery(easel, preset.world, preset.stored, self.folder, settings, preset.denoiser.seed)
         yield gallery
         return gallery
 
@@ -153,7 +153,12 @@ class StorybookRun:
             ReadingTask(config, tokenizer, gallery, world, recipe, self.device), recipe, self.folder
         )
         yield trainer
-        return trainer.average.model.get_submodule("text_encoder").state_dict()
+        return on_cpu(trainer.average.model.get_submodule("text_encoder"))
+
+
+def on_cpu(model: nn.Module) -> dict[str, Tensor]:
+    """Its weights, brought back from the device."""
+    return {name: weight.cpu() for name, weight in model.state_dict().items()}
 
 
 def captions_of(world: World, count: int) -> Iterator[str]:
