@@ -56,12 +56,12 @@ def only_masked() -> Row:
     (scene,) = draw(SCENE, hires_scale=2)
     mask = disc(scene, (0.05, 0.55, 0.45, 0.98))
     fields = {"image": scene, "mask": mask, "seed": 2}
-    return [scene, mask, *draw("a green mushroom", only_masked=True, mask_padding=8, **fields)]
+    return [scene, mask, *draw("a green mushroom", only_masked=True, mask_padding=16, **fields)]
 
 
 def outpainting() -> Row:
     (scene,) = draw(SCENE)
-    return [scene, *draw(SCENE, image=scene, expand="left=32,right=32", seed=3)]
+    return [scene, *draw(SCENE, image=scene, expand="left=64,right=64", seed=3)]
 
 
 def variations() -> Row:

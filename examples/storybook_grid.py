@@ -14,8 +14,8 @@ import gesso
 from gesso.storybook.captions import EXAMPLE_PROMPTS
 
 COLUMNS = 4
-SIDE = 192
-CAPTION = 62
+SIDE = 256
+CAPTION = 56
 GAP = 8
 
 
@@ -39,12 +39,12 @@ def grid(pictures: list[Image.Image], captions: tuple[str, ...]) -> Image.Image:
     size = (COLUMNS * (SIDE + GAP) + GAP, rows * (SIDE + CAPTION) + GAP)
     sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(12)
+    font = ImageFont.load_default(15)
     for index, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
         left = GAP + index % COLUMNS * (SIDE + GAP)
         top = GAP + index // COLUMNS * (SIDE + CAPTION)
         sheet.paste(picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS), (left, top))
-        text = "\n".join(textwrap.wrap(caption, 32))
+        text = "\n".join(textwrap.wrap(caption, 34))
         draw.text((left, top + SIDE + 4), text, fill="black", font=font)
     return sheet
 

@@ -131,19 +131,19 @@ SD15_INPAINT = replace(SD15, name="sd15-inpaint", unet=replace(SD15.unet, in_cha
 STORYBOOK = ModelConfig(
     name="storybook",
     unet=UNetConfig(
-        block_channels=(32, 64, 128, 192),
+        block_channels=(48, 96, 160, 160),
         layers_per_block=1,
-        attention_levels=(False, False, True, True),
+        attention_levels=(False, True, True, True),
         heads=4,
         context_dim=128,
         groups=16,
         sample_size=32,
     ),
     autoencoder=AutoencoderConfig(
-        block_channels=(16, 32, 64), layers_per_block=1, groups=8, scaling_factor=0.28411
+        block_channels=(24, 48, 64, 64), layers_per_block=1, groups=8, scaling_factor=0.42484
     ),
     text_encoder=TextEncoderConfig(
-        vocab_size=1536, width=128, layers=3, heads=4, mlp_width=512, max_length=40
+        vocab_size=1536, width=128, layers=4, heads=4, mlp_width=512, max_length=40
     ),
     noise=NoiseScheduleConfig(prediction="v"),
     guidance_scale=3.0,

@@ -33,7 +33,7 @@ def test_presets_need_no_weights() -> None:
 
 
 def test_size_is_width_by_height() -> None:
-    assert "image 96×32, UNet input 4×8×24" in invoke("--size", "96x32").stdout
+    assert "image 96×32, UNet input 4×4×12" in invoke("--size", "96x32").stdout
     assert invoke("--size", "96").exit_code == 2
 
 

@@ -57,7 +57,7 @@ def test_a_score(gesso: Run, untrained: str, monkeypatch: pytest.MonkeyPatch) ->
     ended = gesso("storybook", "score", *options, "--sampler", "Euler", "--json")
     assert (ended.status, ended.err) == (0, "")
     result = json.loads(ended.out)
-    assert (result["model"], result["world"], result["prompts"]) == ("storybook", "small", 4)
+    assert (result["model"], result["world"], result["prompts"]) == ("storybook", "medium", 4)
     assert (result["sampler"], result["steps"]) == ("euler", 1)
     assert result["guidance_scale"] > 1
     uncounted = {"weather", "style", "ground"}
@@ -114,6 +114,7 @@ def test_a_probe_is_trained_and_examined(gesso: Run, monkeypatch: pytest.MonkeyP
     assert (ended.status, ended.out) == (0, "run/probe.safetensors\n")
     _, accuracy = load_probe(Path("run/probe.safetensors"))
     assert set(accuracy) <= {*ATTRIBUTES, "whole"}
-    other = gesso("storybook", "score", "--probe", "run/probe.safetensors", "--world", "medium").refused()
-    assert "this probe reads the small world, not the medium one" in other
+    other = gesso("storybook", "score", "--probe", "run/probe.safetensors", "--world", "whole").refused()
+    assert "this probe reads the medium world, not the whole one" in other
+    load_probe(Path("run/probe.safetensors"), "small")  # which is a part of it
     assert gesso("train", "probe", "-o", "run").refused().startswith("gesso: run/probe.safetensors: exists")

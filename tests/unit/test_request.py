@@ -169,7 +169,7 @@ def test_resolving_leaves_nothing_open_and_keeps_the_rest(request: GenerationReq
 
 
 def test_the_model_decides_what_is_left_open() -> None:
-    for config, size, scale in ((SD15, 512, 7.5), (STORYBOOK, 128, 3.0)):
+    for config, size, scale in ((SD15, 512, 7.5), (STORYBOOK, 256, 3.0)):
         resolved = GenerationRequest("", sampler="ddim").resolve(config)
         assert (resolved.width, resolved.height, resolved.guidance_scale) == (size, size, scale)
         assert resolved.schedule == "leading"
@@ -214,8 +214,8 @@ def test_batches_are_the_same_pictures_in_parts(count: int, batch_size: int) -> 
 
 
 def test_resolving_checks_the_request_against_the_model() -> None:
-    with pytest.raises(RequestError, match="outside 1…3") as caught:
-        GenerationRequest("", clip_skip=4).resolve(STORYBOOK)
+    with pytest.raises(RequestError, match="outside 1…4") as caught:
+        GenerationRequest("", clip_skip=5).resolve(STORYBOOK)
     assert caught.value.where == "clip_skip"
     short = replace(SD15, noise=NoiseScheduleConfig(steps=50))
     with pytest.raises(RequestError, match="outside 1…50"):

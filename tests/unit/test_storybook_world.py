@@ -42,7 +42,7 @@ from gesso.storybook.scene import (
     Weather,
 )
 from gesso.storybook.segmentation import majority, segment
-from gesso.storybook.world import SMALL, WHOLE, WORLDS, World, find_world
+from gesso.storybook.world import MEDIUM, SMALL, WHOLE, WORLDS, World, find_world
 
 
 @pytest.fixture(autouse=True)
@@ -111,6 +111,14 @@ def test_worlds_have_names() -> None:
     assert find_world("small") is SMALL
     with pytest.raises(RequestError, match="small, medium, whole"):
         find_world("tiny")
+
+
+def test_worlds_are_parts_of_each_other() -> None:
+    levels = SMALL, MEDIUM, WHOLE
+    for size, larger in enumerate(levels, 1):
+        assert [larger.includes(other) for other in levels] == [True] * size + [False] * (3 - size)
+    assert not SMALL.includes(replace(SMALL, most_things=4))
+    assert not replace(WHOLE, scales=False).includes(SMALL)
 
 
 def test_things_are_in_the_picture_and_groups_apart() -> None:

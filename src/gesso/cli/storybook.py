@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PSNR_SCENES = 32
 
-TAUGHT = "small"
+TAUGHT = "medium"
 """The world that the built-in model was taught."""
 
 

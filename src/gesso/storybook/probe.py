@@ -22,6 +22,7 @@ from torch.nn.functional import interpolate, silu
 from gesso.errors import CheckpointError
 from gesso.storybook.scene import COLORS, GROUNDS, KINDS, SKIES, STYLES, WEATHERS
 from gesso.storybook.segmentation import COLOR_CLASSES, KIND_CLASSES
+from gesso.storybook.world import find_world
 
 PROBE_FILE = Path(__file__).parent / "weights" / "probe.safetensors"
 SIZE = 128
@@ -140,10 +141,11 @@ def load_probe(path: Path = PROBE_FILE, world: str | None = None) -> tuple[Probe
     """The trained network, and for each attribute the share it reads rightly off held-out renderings.
 
     Args:
-        world: name of the one to be read, where that is known.
+        world: name of the one to be read, where that is known; it may be a part of the one that was learnt.
 
     Raises:
-        CheckpointError: the file is missing or holds something else, or a probe of another world.
+        CheckpointError: the file is missing or holds something else, or a probe of another world;
+            RequestError: there is no world of that name.
     """
     advice = "`gesso train probe` makes one."
     if not path.is_file():
@@ -160,7 +162,7 @@ def load_probe(path: Path = PROBE_FILE, world: str | None = None) -> tuple[Probe
     except Exception as error:  # safetensors and torch raise many kinds
         raise CheckpointError(f"not a readable probe ({error})", advice, where=str(path)) from error
     learnt = metadata.get("world")
-    if world and learnt and world != learnt:
+    if world and learnt and not find_world(learnt).includes(find_world(world)):
         raise CheckpointError(
             f"this probe reads the {learnt} world, not the {world} one",
             f"Use --world {learnt}, or a probe of `gesso train probe --world {world}`.",

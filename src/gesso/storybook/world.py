@@ -46,17 +46,25 @@ class World:
     most_things: int = 4
     scales: bool = True
 
+    def includes(self, other: World) -> bool:
+        """Whether every scene of another world could be one of this."""
+        alternatives = all(
+            set(getattr(other, name)) <= set(getattr(self, name))
+            for name in ("kinds", "colors", "relations", "skies", "grounds", "weathers", "styles")
+        )
+        numbers = other.most_alike <= self.most_alike and other.most_things <= self.most_things
+        return alternatives and numbers and other.scales <= self.scales
+
 
 WHOLE = World("whole")
-MEDIUM = replace(WHOLE, name="medium", styles=("picture book",), most_alike=3)
-"""Every kind and weather, in one style."""
+MEDIUM = replace(WHOLE, name="medium", styles=("picture book",), most_alike=3, most_things=3)
+"""Every kind, relation and weather, in one style, up to three things."""
 SMALL = replace(
     MEDIUM,
     name="small",
     kinds=KINDS[:10],
     relations=("alone", "beside", "left of", "right of", "above", "below"),
     weathers=("clear",),
-    most_things=3,
 )
 """The first ten kinds, in every colour, on every ground, up to three things, in clear weather."""
 

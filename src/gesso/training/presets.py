@@ -50,7 +50,7 @@ GPU = Preset(
     autoencoder=Recipe(
         steps=2500, batch_size=16, learning_rate=2e-3, warmup=100, cooldown=0.5, ema_decay=0.998
     ),
-    reading=Recipe(steps=1200, batch_size=128, learning_rate=1e-3, warmup=50, cooldown=0.4, ema_decay=0.98),
+    reading=Recipe(steps=3000, batch_size=128, learning_rate=1e-3, warmup=50, cooldown=0.4, ema_decay=0.99),
     denoiser=Recipe(
         steps=11_000,
         batch_size=128,
@@ -63,7 +63,7 @@ GPU = Preset(
     drawn=8_192,
     stored=32_768,
 )
-"""The model in the package, in eleven minutes on an H200."""
+"""The networks in the package, in eleven minutes on an H200 (docs/adr/0009 says what was run)."""
 
 CPU = Preset(
     name="cpu",
@@ -72,7 +72,7 @@ CPU = Preset(
     autoencoder=Recipe(
         steps=1500, batch_size=4, learning_rate=2e-3, warmup=50, cooldown=0.4, ema_decay=0.99
     ),
-    reading=Recipe(steps=500, batch_size=64, learning_rate=1e-3, warmup=50, cooldown=0.4, ema_decay=0.98),
+    reading=Recipe(steps=1000, batch_size=64, learning_rate=1e-3, warmup=50, cooldown=0.4, ema_decay=0.98),
     denoiser=Recipe(steps=5000, batch_size=32, learning_rate=1e-3, cooldown=0.8, ema_decay=0.995),
     drawn=1_024,
     stored=12_288,

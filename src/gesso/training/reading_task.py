@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 from gesso.config import TextEncoderConfig
 from gesso.models.attention import TransformerBlock
 from gesso.models.text_encoder import TextEncoder
-from gesso.storybook.scene import GROUNDS, SKIES, STYLES, WEATHERS
+from gesso.storybook.scene import GROUNDS, SKIES, STYLES, WEATHERS, Scene
 from gesso.storybook.world import World
 from gesso.text.tokenizer import Tokenizer
 from gesso.training.batches import Batch, BatchTask
@@ -25,6 +25,7 @@ from gesso.training.gallery import Gallery
 from gesso.training.layout_head import LayoutHead, coarser
 from gesso.training.recipe import Recipe
 from gesso.training.scenes import tokens_of, worded
+from gesso.training.sides import Sides, has_sides, sides_of
 
 SIDE = 8
 """Cells along each side of the map that is told from a caption."""
@@ -55,7 +56,7 @@ class Foreteller(nn.Module):
 
 
 class ReadingTask(BatchTask):
-    """Captions to maps of kinds and colours, and to the sky, ground, weather and style."""
+    """Captions to maps of kinds and colours, to what holds for the whole picture, and to left and right."""
 
     name = "reading"
 
@@ -74,28 +75,43 @@ class ReadingTask(BatchTask):
         self.text_encoder = TextEncoder(config)
         start_small(self.text_encoder)
         self.foreteller = Foreteller(config.width)
-        self.model = nn.ModuleDict({"text_encoder": self.text_encoder, "foreteller": self.foreteller})
-        self.model.to(device)
+        self.sides = Sides(config.width)
+        parts = {"text_encoder": self.text_encoder, "foreteller": self.foreteller, "sides": self.sides}
+        self.model = nn.ModuleDict(parts).to(device)
+        self.sided = [number for number, scene in enumerate(gallery.scenes) if has_sides(scene)]
         self.settings: dict[str, Any] = {"text_encoder": asdict(config), "world": asdict(world)}
 
     def batch(self, step: int) -> Batch:
-        """Numbers of pictures, their captions' tokens, and the classes of the whole pictures, (b, 4)."""
+        """Numbers of pictures, their captions' tokens, and the classes of the whole pictures, (b, 4); then
+        tokens and groups of as many scenes again that have sides, if the world has any.
+        """
         rng = random.Random(f"reading {self.recipe.seed}/{step}")
-        numbers = rng.sample(range(len(self.gallery.scenes)), self.recipe.batch_size)
+        count = self.recipe.batch_size
+        numbers = rng.sample(range(len(self.gallery.scenes)), count)
         scenes = [self.gallery.scenes[number] for number in numbers]
-        captions = [worded(scene, rng) for scene in scenes]
         classes = [
             [names.index(getattr(scene, field)) for field, names in WHOLE_PICTURE.items()]
             for scene in scenes
         ]
-        tokens = tokens_of(captions, self.tokenizer, self.config.max_length)
-        return torch.tensor(numbers), tokens, torch.tensor(classes)
+        batch = torch.tensor(numbers), self._tokens_of(scenes, rng), torch.tensor(classes)
+        if not self.sided:
+            return batch
+        sided = [self.gallery.scenes[number] for number in rng.choices(self.sided, k=count)]
+        return *batch, self._tokens_of(sided, rng), sides_of(sided)
+
+    def _tokens_of(self, scenes: list[Scene], rng: random.Random) -> Tensor:
+        captions = [worded(scene, rng) for scene in scenes]
+        return tokens_of(captions, self.tokenizer, self.config.max_length)
 
     def loss_of(self, *batch: Tensor) -> Tensor:
-        numbers, tokens, classes = batch
+        numbers, tokens, classes, *sided = batch
         cells = self.foreteller(self.text_encoder(tokens))
         maps = coarser(self.gallery.exhibits(numbers).maps, SIDE)
-        return self.foreteller.layout.loss(cells, maps) + self._picture_loss(cells, classes)
+        loss = self.foreteller.layout.loss(cells, maps) + self._picture_loss(cells, classes)
+        if sided:
+            tokens_of_sided, groups = sided
+            loss = loss + self.sides.loss(self.text_encoder(tokens_of_sided), groups)
+        return loss
 
     def _picture_loss(self, cells: Tensor, classes: Tensor) -> Tensor:
         """Cross-entropies of what holds for the whole picture, told from the mean of its cells."""
