@@ -62,7 +62,7 @@ def storybook(
 
     Every picture it learns from is drawn on the spot. Interrupt it whenever you like: the same command
     goes on where it was, with the same losses. The preset "gpu" is the built-in model's recipe, and takes
-    about eleven minutes on an H200. "cpu" teaches the same networks a smaller world, in about five hours
+    about eleven minutes on an H200. "cpu" teaches the same networks a smaller world, in about six hours
     on two cores (an estimate).
 
     \b

@@ -77,6 +77,6 @@ CPU = Preset(
     drawn=1_024,
     stored=12_288,
 )
-"""The same networks for half of the kinds, in about five hours on two cores: an estimate."""
+"""The same networks for half of the kinds, in about six hours on two cores: an estimate."""
 
 PRESETS: dict[PresetName, Preset] = {preset.name: preset for preset in (CPU, GPU)}
