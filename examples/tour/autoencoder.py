@@ -11,7 +11,7 @@ from torch import Tensor
 from gesso.pipeline.pipeline import Pipeline
 
 from .scenes import rendered
-from .sheet import Row, heat, mosaic, pictures, sheet
+from .sheet import TILE, Row, heat, mosaic, pictures, sheet
 from .shown import Shown, significant
 
 BRIGHTEST_ERROR = 0.25
@@ -21,6 +21,9 @@ EDGES = 0.1
 """Share of the pixels that count as edges: those that differ most from their neighbours."""
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+LARGE = 224
+"""Pixels of a picture's side on the sheets with four columns."""
 
 
 class Kept(NamedTuple):
@@ -46,11 +49,13 @@ def station(pipe: Pipeline) -> Shown:
         "autoencoder-mixed": sheet(
             [Row("latents mixed, then decoded", pictures(mixed)), Row("pixels mixed", pictures(faded))],
             [f"{1 - share:.0%} / {share:.0%}" for share in SHARES],
+            tile=160,
         ),
         "autoencoder-channels": _channel_sheet(without, damage),
     }
     house, mushroom = psnr(kept.images, kept.decoded).tolist()
     middle = len(SHARES) // 2
+    deviations = kept.latents.std(dim=(0, 2, 3)).tolist()
     return Shown(
         shown,
         {
@@ -64,8 +69,8 @@ def station(pipe: Pipeline) -> Shown:
             "deviation": significant(kept.latents.std().item()),
             "error_at_edges": significant(share_at_edges(kept)),
             "mixed_distance": significant(distance(mixed, faded)[middle].item()),
-            "least_channel": significant(damage.min().item()),
-            "most_channel": significant(damage.max().item()),
+            **{f"without_{channel}": significant(moved) for channel, moved in enumerate(damage.tolist())},
+            **{f"deviation_{channel}": significant(each) for channel, each in enumerate(deviations)},
         },
     )
 
@@ -119,14 +124,18 @@ def _there_and_back_sheet(kept: Kept) -> Image.Image:
     decibels = psnr(kept.images, kept.decoded)
     rows = [
         Row(
-            "", [picture, mosaic(latents), back, heat(error, BRIGHTEST_ERROR)], ["", "", f"{db:.1f} dB", ""]
+            "",
+            [picture, mosaic(latents, tile=LARGE), back, heat(error, BRIGHTEST_ERROR)],
+            ["", "", f"{db:.1f} dB", ""],
         )
         for picture, latents, back, error, db in zip(
             pictures(kept.images), kept.latents, pictures(kept.decoded), kept.error, decibels, strict=True
         )
     ]
     return sheet(
-        rows, ["rendering", "latents, by channel", "decoded", f"error, 0 to {BRIGHTEST_ERROR:.0%}"]
+        rows,
+        ["rendering", "latents, by channel", "decoded", f"error, 0 to {BRIGHTEST_ERROR:.0%}"],
+        tile=LARGE,
     )
 
 
@@ -138,5 +147,6 @@ def _channel_sheet(without: Tensor, damage: Tensor) -> Image.Image:
         [
             Row("", drawn[begin : begin + across], names[begin : begin + across])
             for begin in range(0, len(names), across)
-        ]
+        ],
+        tile=LARGE if across <= 4 else TILE,
     )

@@ -61,10 +61,11 @@ def station(pipe: Pipeline) -> Shown:
             "skips": sum(len(cast(UpBlock, block).resnets) for block in pipe.unet.up_blocks),
             "layers": pipe.config.unet.layers_per_block,
             "sigma": significant(middle.sigma.item()),
-            "finest_first": significant(changes[0][0]),
-            "finest_last": significant(changes[0][-1]),
-            "coarsest_first": significant(changes[-2][0]),
-            "coarsest_last": significant(changes[-2][-1]),
+            **{
+                f"level_{level}_{when}": significant(each[place])
+                for level, each in enumerate(changes[:count])
+                for when, place in (("first", 0), ("middle", len(path) // 2), ("last", -1))
+            },
             "sigma_last": significant(path[-1].sigma.item()),
         },
     )

@@ -81,7 +81,7 @@ def _sheet(pipe: Pipeline, found: Mapping[str, Sequence[Arrival]], reference: Te
         rows.append(Row(name, drawn, [f"off by {each.distance:.3f}" for each in line]))
     name, steps = REFERENCE
     rows.append(Row(f"the reference: {name}, {steps} steps", pipe.decode(reference)))
-    return sheet(rows, [f"{count} steps" for count in STEPS])
+    return sheet(rows, [f"{count} steps" for count in STEPS], tile=192)
 
 
 def _chart(found: Mapping[str, Sequence[Arrival]]) -> str:

@@ -9,6 +9,8 @@ from typing import NamedTuple
 from PIL import Image
 
 COLOURS = 256
+REFINED = 2
+"""Rounds of k-means that the palette gets, without which small things have the colours of others."""
 
 
 class Shown(NamedTuple):
@@ -30,7 +32,8 @@ def save(content: Image.Image | str, folder: Path, name: str) -> Path:
         path.write_text(content, encoding="utf-8")
         return path
     path = folder / f"{name}.png"
-    content.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    few = content.convert("RGB").quantize(COLOURS, kmeans=REFINED, dither=Image.Dither.NONE)
+    few.save(path, optimize=True)
     return path
 
 

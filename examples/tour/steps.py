@@ -73,6 +73,9 @@ def station(pipe: Pipeline) -> Shown:
             "sigma_first": significant(taken[0].sigma.item()),
             "sigma_second": significant(taken[0].sigma_next.item()),
             "first_share": significant((1 - taken[0].sigma_next / taken[0].sigma).item()),
+            "noise_first": significant(strength(taken[0].noise)),
+            "noise_last": significant(strength(taken[-1].noise)),
+            "noise_alike": significant(alike(taken[0].noise, shown[-2].noise)),
             "sum_error": significant((left - taken[-1].x_next).abs().max().item(), 1),
             "detail_first": significant(walked[0]),
             "detail_middle": significant(walked[MIDDLE]),
@@ -137,6 +140,16 @@ def detail(images: Tensor) -> Tensor:
     """(b,) root mean square of the difference of neighbouring pixels, as a share of black to white."""
     down, right = (images.diff(dim=side).square().mean(dim=(1, 2, 3)) for side in (2, 3))
     return ((down + right) / 2).sqrt() / 2
+
+
+def strength(noise: Tensor) -> float:
+    """Root mean square; 1 of the noise that the walk begins with, but for chance."""
+    return float(noise.square().mean().sqrt())
+
+
+def alike(noise: Tensor, other: Tensor) -> float:
+    """Cosine of two predictions: 1 where they are the same noise, but for its strength."""
+    return float(torch.cosine_similarity(noise.flatten(), other.flatten(), dim=0))
 
 
 def decoded(pipe: Pipeline, latents: Sequence[Tensor]) -> Tensor:

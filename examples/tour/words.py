@@ -20,8 +20,8 @@ def station(pipe: Pipeline) -> Shown:
     other, mushroom = recorded(pipe, MUSHROOM_PROMPT)
     return Shown(
         {
-            "words-house": heatmap_sheet(picture, house, tile_size=112),
-            "words-mushroom": heatmap_sheet(other, mushroom, tile_size=112),
+            "words-house": heatmap_sheet(picture, house, tile_size=176),
+            "words-mushroom": heatmap_sheet(other, mushroom, tile_size=176),
         },
         {
             "unsaid": significant(1 - house.maps.sum(0).mean().item()),
@@ -29,6 +29,8 @@ def station(pipe: Pipeline) -> Shown:
             "red_tree": significant(agreement(house, "red", "tree")),
             "pine_tree": significant(agreement(house, "pine", "tree")),
             "house_tree": significant(agreement(house, "house", "tree")),
+            "house_beside": significant(agreement(house, "house", "beside")),
+            "tree_at": significant(agreement(house, "tree", "at")),
             "orange_mushroom": significant(agreement(mushroom, "orange", "mushroom")),
             "mushroom_grass": significant(agreement(mushroom, "mushroom", "grass")),
         },
