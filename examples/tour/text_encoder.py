@@ -73,6 +73,8 @@ def station(pipe: Pipeline) -> Shown:
             "leak": significant(house[0, 7].item()),
             "leak_red": significant(house[1, 7].item()),
             "red_blue_house": significant(house[1, 2].item()),
+            "plain_red_house": significant(house[0, 1].item()),
+            "plain_blue_house": significant(house[0, 2].item()),
             "least_house": significant(house.min().item()),
             "later_words": significant(house[1, 4].item(), 6),
         },

@@ -60,9 +60,9 @@ def test_a_score(gesso: Run, untrained: str, monkeypatch: pytest.MonkeyPatch) ->
     assert (result["model"], result["world"], result["prompts"]) == ("storybook", "medium", 4)
     assert (result["sampler"], result["steps"]) == ("euler", 1)
     assert result["guidance_scale"] > 1
-    uncounted = {"weather", "style", "ground"}
+    uncounted = {"style", "ground"}
     assert set(result["seen"]["drawn"]) <= {*ATTRIBUTES, EVERY, "whole"} - uncounted
-    assert result["constant"] == {"weather": "clear", "style": "picture book"}
+    assert result["constant"] == {"style": "picture book"}
     assert result["left_out"] == {"ground": 0.9}
     assert 20 < result["psnr"] < 40
     assert result["frechet"] > 0
