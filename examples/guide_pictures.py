@@ -40,7 +40,7 @@ def disc(picture: Image.Image, box: tuple[float, float, float, float]) -> Image.
 def image_to_image() -> Row:
     (scene,) = draw(SCENE)
     changed = [
-        draw("a yellow castle beside a green tree in a meadow, at sunset", image=scene, strength=strength)[0]
+        draw("a blue castle beside a pine tree, at night", image=scene, strength=strength)[0]
         for strength in (0.3, 0.5, 0.7, 0.9)
     ]
     return [scene, *changed]
@@ -49,20 +49,19 @@ def image_to_image() -> Row:
 def inpainting() -> Row:
     (scene,) = draw(SCENE)
     mask = disc(scene, (0.42, 0.2, 1.05, 1.05))
-    return [scene, mask, *draw("a yellow flower on snow, by day", image=scene, mask=mask, seed=6, count=3)]
+    return [scene, mask, *draw("a yellow flower", image=scene, mask=mask, seed=3, count=3)]
 
 
 def only_masked() -> Row:
-    side = pipe.config.image_size
-    (scene,) = draw(SCENE, width=2 * side, height=2 * side)
-    mask = disc(scene, (0.46, 0.22, 0.72, 0.56))
+    (scene,) = draw(SCENE, hires_scale=2)
+    mask = disc(scene, (0.05, 0.55, 0.45, 0.98))
     fields = {"image": scene, "mask": mask, "seed": 2}
-    return [scene, mask, *draw("an orange balloon, by day", only_masked=True, mask_padding=32, **fields)]
+    return [scene, mask, *draw("a green mushroom", only_masked=True, mask_padding=16, **fields)]
 
 
 def outpainting() -> Row:
     (scene,) = draw(SCENE)
-    return [scene, *draw(SCENE, image=scene, expand="right=128", seed=5)]
+    return [scene, *draw(SCENE, image=scene, expand="left=64,right=64", seed=3)]
 
 
 def variations() -> Row:
@@ -112,7 +111,7 @@ def grid() -> Row:
         seed=8,
     )
     images = {cell.place: image for cell, image in cells.draw(pipe)}
-    return [gesso.draw_sheet(cells, images, cell_size=128)]
+    return [gesso.draw_sheet(cells, images, cell_size=96)]
 
 
 def heatmaps() -> Row:
@@ -120,7 +119,7 @@ def heatmaps() -> Row:
     request = gesso.GenerationRequest(f"{SCENE}, at night", seed=7, steps=20).resolve(pipe.config)
     *_, last = pipe.stream(request, heatmaps=recorder)
     (picture,) = pipe.finish(last.latents, request)
-    return [gesso.heatmap_sheet(picture, recorder.heatmaps()[0], tile_size=128)]
+    return [gesso.heatmap_sheet(picture, recorder.heatmaps()[0], tile_size=112)]
 
 
 def some_steps() -> list[DrawingStep]:
