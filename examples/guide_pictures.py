@@ -39,29 +39,28 @@ def disc(picture: Image.Image, box: tuple[float, float, float, float]) -> Image.
 
 def image_to_image() -> Row:
     (scene,) = draw(SCENE)
-    changed = [
-        draw("a blue castle beside a pine tree, at night", image=scene, strength=strength)[0]
-        for strength in (0.3, 0.5, 0.7, 0.9)
-    ]
+    prompt = "a yellow castle beside a green tree in a meadow, at sunset"
+    changed = [draw(prompt, image=scene, strength=strength)[0] for strength in (0.3, 0.5, 0.7, 0.9)]
     return [scene, *changed]
 
 
 def inpainting() -> Row:
     (scene,) = draw(SCENE)
     mask = disc(scene, (0.42, 0.2, 1.05, 1.05))
-    return [scene, mask, *draw("a yellow flower", image=scene, mask=mask, seed=3, count=3)]
+    return [scene, mask, *draw("a yellow flower on snow, by day", image=scene, mask=mask, seed=6, count=3)]
 
 
 def only_masked() -> Row:
-    (scene,) = draw(SCENE, hires_scale=2)
-    mask = disc(scene, (0.05, 0.55, 0.45, 0.98))
+    side = 2 * pipe.config.image_size
+    (scene,) = draw(SCENE, width=side, height=side)
+    mask = disc(scene, (0.46, 0.22, 0.72, 0.56))
     fields = {"image": scene, "mask": mask, "seed": 2}
-    return [scene, mask, *draw("a green mushroom", only_masked=True, mask_padding=16, **fields)]
+    return [scene, mask, *draw("an orange balloon by day", only_masked=True, mask_padding=32, **fields)]
 
 
 def outpainting() -> Row:
     (scene,) = draw(SCENE)
-    return [scene, *draw(SCENE, image=scene, expand="left=64,right=64", seed=3)]
+    return [scene, *draw(SCENE, image=scene, expand="right=128", seed=5)]
 
 
 def variations() -> Row:
@@ -70,10 +69,11 @@ def variations() -> Row:
 
 def seed_resize() -> Row:
     side = pipe.config.image_size
+    fields = {"prompt": "a red house on snow, by day", "seed": 1}
     return [
-        *draw(SCENE),
-        *draw(SCENE, width=side * 3 // 2, seed_resize=(side, side)),
-        *draw(SCENE, width=side * 3 // 2),
+        *draw(**fields),
+        *draw(**fields, width=side * 3 // 2, seed_resize=(side, side)),
+        *draw(**fields, width=side * 3 // 2),
     ]
 
 
@@ -111,7 +111,7 @@ def grid() -> Row:
         seed=8,
     )
     images = {cell.place: image for cell, image in cells.draw(pipe)}
-    return [gesso.draw_sheet(cells, images, cell_size=96)]
+    return [gesso.draw_sheet(cells, images, cell_size=128)]
 
 
 def heatmaps() -> Row:
@@ -119,7 +119,7 @@ def heatmaps() -> Row:
     request = gesso.GenerationRequest(f"{SCENE}, at night", seed=7, steps=20).resolve(pipe.config)
     *_, last = pipe.stream(request, heatmaps=recorder)
     (picture,) = pipe.finish(last.latents, request)
-    return [gesso.heatmap_sheet(picture, recorder.heatmaps()[0], tile_size=112)]
+    return [gesso.heatmap_sheet(picture, recorder.heatmaps()[0], tile_size=128)]
 
 
 def some_steps() -> list[DrawingStep]:
@@ -136,12 +136,12 @@ def preview() -> Row:
 
 
 def two_passes() -> Row:
-    side = pipe.config.image_size
+    side = pipe.config.image_size * 3 // 2
     return [
         *draw(SCENE),
-        *draw(SCENE, width=2 * side, height=2 * side),
-        *draw(SCENE, hires_scale=2, hires_strength=0.5),
-        *draw(SCENE, hires_scale=2, hires_strength=0.4, hires_upscaler="lanczos"),
+        *draw(SCENE, width=side, height=side),
+        *draw(SCENE, hires_scale=1.5, hires_strength=0.5),
+        *draw(SCENE, hires_scale=1.5, hires_strength=0.4, hires_upscaler="lanczos"),
     ]
 
 
@@ -165,7 +165,7 @@ ROWS: dict[str, Callable[[], Row]] = {
 
 
 def sheet(row: Row) -> Image.Image:
-    """The pictures side by side on white, enlarged to about 128 pixels in height."""
+    """The pictures side by side on white, small ones enlarged to about 128 pixels in height."""
     scale = max(1, round(128 / max(picture.height for picture in row)))
     height = max(picture.height for picture in row) * scale
     width = sum(picture.width * scale + GAP for picture in row) - GAP
