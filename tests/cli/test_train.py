@@ -21,9 +21,10 @@ from gesso.storybook.world import SMALL, WHOLE
 from gesso.text.caption_words import caption_words
 from gesso.text.tokenizer import Tokenizer
 from gesso.training import storybook
-from gesso.training.autoencoder_task import AutoencoderTask, Pictures
+from gesso.training.autoencoder_task import AutoencoderTask
 from gesso.training.denoiser_task import DenoiserTask
 from gesso.training.gallery import Easel
+from gesso.training.pictures import Pictures
 from gesso.training.presets import CPU, PRESETS, Preset
 from gesso.training.reading_task import ReadingTask
 from gesso.training.trainer import Trainer

@@ -43,6 +43,26 @@ def test_steps_are_those_of_pytorch(shape: tuple[int, int]) -> None:
     assert difference < 0.02  # PyTorch's iteration computes in bfloat16
 
 
+def test_many_matrices_take_the_steps_of_each_alone() -> None:
+    """Wide and tall ones of one shape are made orthogonal together; one without a gradient stays out."""
+    shapes = [(6, 20), (20, 6), (6, 5, 2, 2), (8, 8), (6, 20), (20, 6)]
+    generator = torch.Generator().manual_seed(2)
+    together = [nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
+    alone = copy.deepcopy(together)
+    settings = {"lr": torch.tensor(0.05), "momentum": 0.9, "weight_decay": 0.1}
+    for optimizer in [Muon(together, **settings), *(Muon([each], **settings) for each in alone)]:
+        draws = torch.Generator().manual_seed(3)
+        for step in range(3):
+            gradients = [torch.randn(shape, generator=draws) for shape in shapes]
+            for one, other, gradient in zip(together, alone, gradients, strict=True):
+                one.grad = other.grad = (
+                    None if step == 1 and gradient is gradients[-1] else gradient.clone()
+                )
+            optimizer.step()
+    for one, other in zip(together, alone, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
 def test_which_parameters_get_which() -> None:
     from gesso.config import TextEncoderConfig, UNetConfig
     from gesso.models.text_encoder import TextEncoder

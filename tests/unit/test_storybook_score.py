@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -272,6 +273,24 @@ def test_the_probe_reads_any_size_and_learns(tmp_path: Path) -> None:
     with torch.no_grad():
         for size in (64, 128, 256):
             assert probe(torch.zeros(1, 3, size, size)).cells["middle"].shape == (1, 1, CELLS, CELLS)
+
+
+@pytest.mark.parametrize(
+    ("learnt", "world", "advice"),
+    [
+        ("small", "medium", "--world small, or a probe of `gesso train probe --world medium`"),
+        ("tiny", "small", "^Use a probe of `gesso train probe --world small`"),
+    ],
+)
+def test_a_probe_of_another_world_is_refused(learnt: str, world: str, advice: str, tmp_path: Path) -> None:
+    path = tmp_path / "probe.safetensors"
+    metadata = {"channels": "[40, 80, 96]", "accuracy": "{}", "world": learnt}
+    write_safetensors(path, Probe().state_dict(), metadata, torch.float16)
+    load_probe(path)
+    with pytest.raises(CheckpointError, match=f"reads the {learnt} world, not the {world} one") as refusal:
+        load_probe(path, world)
+    assert re.search(advice, refusal.value.advice or "")
+    assert str(path) in str(refusal.value)
 
 
 def test_a_probe_comes_back_from_its_file(tmp_path: Path) -> None:

@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from gesso.config import AutoencoderConfig
+from gesso.storybook.render import render
 from gesso.storybook.world import SMALL
 from gesso.training import batches, scenes
-from gesso.training.autoencoder_task import AutoencoderTask, Pictures
+from gesso.training.autoencoder_task import AutoencoderTask
+from gesso.training.pictures import Pictures
 from gesso.training.presets import CPU
 from gesso.training.trainer import Trainer
 
@@ -56,14 +58,19 @@ def test_pictures_are_renderings_in_eight_bits() -> None:
     pictures = Pictures(SMALL, 3, 32, 0, torch.device("cpu"))
     list(pictures.run())
     shown = pictures.shown(torch.tensor([2, 0]))
-    rendered = scenes_rendered(pictures)[[2, 0]]
+    rendered = render(scenes.many_scenes("pictures 0", 3, SMALL), 32)[[2, 0]]
     assert (shown - rendered).abs().max() <= 1.001 / 255
 
 
-def scenes_rendered(pictures: Pictures) -> torch.Tensor:
-    from gesso.storybook.render import render
-
-    return render(pictures.scenes, 32)
+@pytest.mark.parametrize(("cores", "count"), [(1, 0), (2, 0), (5, 3), (64, batches.MOST_WORKERS)])
+def test_as_many_processes_make_batches_as_there_are_cores_to_spare(
+    cores: int, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches.sys, "platform", "linux")
+    monkeypatch.setattr(batches.os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    assert batches.workers() == count
+    monkeypatch.setattr(batches.sys, "platform", "darwin")
+    assert batches.workers() == 0
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")

@@ -22,7 +22,7 @@ from torch.nn.functional import interpolate, silu
 from gesso.errors import CheckpointError
 from gesso.storybook.scene import COLORS, GROUNDS, KINDS, SKIES, STYLES, WEATHERS
 from gesso.storybook.segmentation import COLOR_CLASSES, KIND_CLASSES
-from gesso.storybook.world import find_world
+from gesso.storybook.world import WORLDS, find_world
 
 PROBE_FILE = Path(__file__).parent / "weights" / "probe.safetensors"
 SIZE = 128
@@ -144,8 +144,8 @@ def load_probe(path: Path = PROBE_FILE, world: str | None = None) -> tuple[Probe
         world: name of the one to be read, where that is known; it may be a part of the one that was learnt.
 
     Raises:
-        CheckpointError: the file is missing or holds something else, or a probe of another world;
-            RequestError: there is no world of that name.
+        CheckpointError: the file is missing or holds something else, or a probe of another world.
+        RequestError: no world is called ``world``.
     """
     advice = "`gesso train probe` makes one."
     if not path.is_file():
@@ -161,11 +161,18 @@ def load_probe(path: Path = PROBE_FILE, world: str | None = None) -> tuple[Probe
         accuracy = json.loads(metadata["accuracy"])
     except Exception as error:  # safetensors and torch raise many kinds
         raise CheckpointError(f"not a readable probe ({error})", advice, where=str(path)) from error
-    learnt = metadata.get("world")
-    if world and learnt and not find_world(learnt).includes(find_world(world)):
-        raise CheckpointError(
-            f"this probe reads the {learnt} world, not the {world} one",
-            f"Use --world {learnt}, or a probe of `gesso train probe --world {world}`.",
-            where=str(path),
-        )
+    if world and (learnt := metadata.get("world")):
+        _check_world(learnt, world, path)
     return probe.eval().requires_grad_(False), accuracy
+
+
+def _check_world(learnt: str, world: str, path: Path) -> None:
+    """Refuse a probe that learnt another world, of which the one to be read is no part."""
+    if learnt in WORLDS and WORLDS[learnt].includes(find_world(world)):
+        return
+    advice = f"Use a probe of `gesso train probe --world {world}`."
+    if learnt in WORLDS:
+        advice = f"Use --world {learnt}, or a probe of `gesso train probe --world {world}`."
+    raise CheckpointError(
+        f"this probe reads the {learnt} world, not the {world} one", advice, where=str(path)
+    )

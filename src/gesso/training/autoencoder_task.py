@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Generator
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -16,50 +15,13 @@ from gesso.models.autoencoder import Autoencoder
 from gesso.storybook.render import render
 from gesso.storybook.world import World
 from gesso.training.batches import Batch, BatchTask
-from gesso.training.gallery import stops
 from gesso.training.losses import kl_divergence, reconstruction_loss
+from gesso.training.pictures import Pictures
 from gesso.training.recipe import Recipe
 from gesso.training.scenes import many_scenes, noise_of
 
 KL_WEIGHT = 1e-4
 """Keeps latents near unit variance without costing sharpness."""
-
-
-class Pictures:
-    """Scenes drawn once, which the autoencoder is shown again and again.
-
-    Args:
-        count: how many.
-        size: their side in pixels.
-        seed: of the scenes.
-    """
-
-    name = "pictures"
-
-    def __init__(self, world: World, count: int, size: int, seed: int, device: torch.device) -> None:
-        self.scenes = many_scenes(f"pictures {seed}", count, world)
-        self.step = 0
-        self.images = torch.empty(
-            (count, 3, size, size), dtype=torch.uint8, device=device
-        ).contiguous(memory_format=torch.channels_last)  # fmt: skip
-
-    @property
-    def steps(self) -> int:
-        """How many pictures there are to be; ``step`` is how many there are."""
-        return len(self.scenes)
-
-    def run(self) -> Generator[int, None, None]:
-        """Draw them, yielding how many are there after some more."""
-        device, size = self.images.device, self.images.shape[-1]
-        for stop in stops(self.step, self.steps, device):
-            drawn = render(self.scenes[self.step : stop], size, device)
-            self.images[self.step : stop] = drawn.add_(1).mul_(127.5).round_()
-            self.step = stop
-            yield stop
-
-    def shown(self, numbers: Tensor) -> Tensor:
-        """Some of them, (b,) int64 -> float32 in [-1, 1], (b, 3, size, size)."""
-        return self.images[numbers].float() / 127.5 - 1
 
 
 class AutoencoderTask(BatchTask):
@@ -84,7 +46,7 @@ class AutoencoderTask(BatchTask):
         self.model = channels_last(autoencoder.to(device))
         self.settings: dict[str, Any] = {
             "autoencoder": asdict(config),
-            "size": pictures.images.shape[-1],
+            "size": pictures.size,
             "pictures": pictures.steps,
             "world": asdict(world),
         }
@@ -94,7 +56,7 @@ class AutoencoderTask(BatchTask):
         rng = random.Random(f"autoencoder {self.recipe.seed}/{step}")
         numbers = rng.sample(range(self.pictures.steps), self.recipe.batch_size)
         config = self.model.config
-        side = self.pictures.images.shape[-1] // config.downscale
+        side = self.pictures.size // config.downscale
         return torch.tensor(numbers), noise_of((len(numbers), config.latent_channels, side, side), rng)
 
     def loss_of(self, *batch: Tensor) -> Tensor:

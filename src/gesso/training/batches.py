@@ -50,7 +50,7 @@ class _Batches(Dataset[Batch]):
         self.task = task
 
     def __getitem__(self, step: int) -> Batch:
-        return tuple(self.task.batch(step))
+        return self.task.batch(step)
 
 
 def batches(task: BatchTask, steps: range) -> Iterator[Batch]:
@@ -69,6 +69,10 @@ def batches(task: BatchTask, steps: range) -> Iterator[Batch]:
 
 
 def workers() -> int:
-    """How many processes make batches: none where processes cannot be forked, which they must be here."""
-    forks = sys.platform == "linux"
-    return min(MOST_WORKERS, (os.cpu_count() or 1) - 2) if forks else 0
+    """How many processes make batches, beside the one that trains and one to spare.
+
+    None but on Linux: they are forked, so that they have the task's scenes without being sent them.
+    """
+    if sys.platform != "linux":
+        return 0
+    return max(0, min(MOST_WORKERS, len(os.sched_getaffinity(0)) - 2))

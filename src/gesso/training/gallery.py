@@ -116,10 +116,10 @@ class Gallery:
 
     def _save(self) -> None:
         parts = [stored[: self.step].cpu() for stored in self._stored()]
-        write_state({"fingerprint": self.settings, "parts": parts}, self.path)
+        write_state({"fingerprint": self.settings, "stored": parts}, self.path)
 
     def _resume(self) -> None:
-        parts = read_state(self.path, self.settings, ("fingerprint", "parts"))["parts"]
+        parts = read_state(self.path, self.settings, ("fingerprint", "stored"))["stored"]
         self.step = len(parts[0])
         for stored, part in zip(self._stored(), parts, strict=True):
             stored[: self.step] = part.to(stored.device)

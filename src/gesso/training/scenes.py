@@ -48,7 +48,10 @@ def worded(scene: Scene, rng: random.Random) -> str:
 
 
 def tokens_of(captions: Sequence[str], tokenizer: Tokenizer, length: int) -> Tensor:
-    """What the text encoder reads of captions, start, end and padding included: (b, length) int64."""
+    """What the text encoder reads of captions, start, end and padding included: (b, length) int64.
+
+    Of one too long for that, which no caption of the world is, the beginning.
+    """
     return torch.tensor([split_chunks(tokenizer, text, length)[0].tokens for text in captions])
 
 

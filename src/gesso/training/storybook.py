@@ -19,9 +19,10 @@ from gesso.storybook.world import WHOLE, World
 from gesso.text.caption_words import caption_words
 from gesso.text.tokenizer import Tokenizer
 from gesso.text.vocabulary import list_words, train_tokenizer
-from gesso.training.autoencoder_task import AutoencoderTask, Pictures, calibrate
+from gesso.training.autoencoder_task import AutoencoderTask, calibrate
 from gesso.training.denoiser_task import DenoiserTask
 from gesso.training.gallery import Easel, Gallery
+from gesso.training.pictures import Pictures
 from gesso.training.presets import Preset
 from gesso.training.reading_task import ReadingTask
 from gesso.training.scenes import worded
