@@ -63,7 +63,7 @@ def storybook(
     Every picture it learns from is drawn on the spot. Interrupt it whenever you like: the same command
     goes on where it was, with the same losses. The preset "gpu" is the built-in model's recipe, and takes
     about eleven minutes on an H200. "cpu" teaches the same networks a smaller world, in about six hours
-    on two cores (an estimate).
+    on two cores. (Both are estimates: sums of what the stages took.)
 
     \b
     gesso train storybook --output runs/mine
