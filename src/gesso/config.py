@@ -143,7 +143,7 @@ STORYBOOK = ModelConfig(
         block_channels=(24, 48, 64, 64), layers_per_block=1, groups=8, scaling_factor=0.42484
     ),
     text_encoder=TextEncoderConfig(
-        vocab_size=1536, width=128, layers=4, heads=4, mlp_width=512, max_length=40
+        vocab_size=1862, width=128, layers=4, heads=4, mlp_width=512, max_length=40
     ),
     noise=NoiseScheduleConfig(prediction="v"),
     guidance_scale=3.0,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -13,25 +15,53 @@ from gesso.storybook.compose import sample_scene
 from gesso.storybook.scene import COLORS, USUAL_COLORS, Backdrop, Group, Scene, Thing
 from gesso.storybook.words import (
     CLEAR_SKY_WORDS,
+    COLOR_WORDS,
+    GROUND_TAGS,
     GROUND_WORDS,
     NOUNS,
     NUMBERS,
     SCALE_WORDS,
+    SKY_CLAUSES,
+    SKY_TAGS,
     SKY_WORDS,
     STYLE_ENDINGS,
     STYLE_OPENINGS,
+    TIMES,
+    WEATHER_ADJECTIVES,
+    WEATHER_CLAUSES,
+    WEATHER_TAGS,
     WEATHER_WORDS,
     plural,
 )
+from gesso.text.vocabulary import train_tokenizer
+from gesso.training.storybook import VOCAB_SIZE
 
 KIND_OF = {form: kind for kind, nouns in NOUNS.items() for noun in nouns for form in (noun, plural(noun))}
 NOUN_PATTERN = re.compile(rf"\b({'|'.join(sorted(KIND_OF, key=len, reverse=True))})\b")
-COLOR_PATTERN = re.compile(rf"\b({'|'.join(COLORS)})\b")
+COLOR_OF = {word: color for color in COLORS for word in COLOR_WORDS.get(color, (color,))}
+COLOR_PATTERN = re.compile(rf"\b({'|'.join(COLOR_OF)})\b")
+COLORED_PLACES = re.compile("green (grass|meadow)|blue sky")
 
 
 def sample(count: int, seed: int = 0) -> list[Scene]:
     rng = Random(seed)
     return [sample_scene(rng) for _ in range(count)]
+
+
+def colors_of(text: str) -> list[str]:
+    """Of the things; meadows are green, and skies blue, without being asked."""
+    return [COLOR_OF[word] for word in COLOR_PATTERN.findall(COLORED_PLACES.sub("", text))]
+
+
+def says(text: str, phrases: Iterable[str]) -> bool:
+    return any(re.search(rf"\b{phrase}\b", text) for phrase in phrases)
+
+
+def days(scene: Scene) -> list[str]:
+    """ "rainy night" and the like."""
+    return [
+        f"{weather} {time}" for weather in WEATHER_ADJECTIVES[scene.weather] for time in TIMES[scene.sky]
+    ]
 
 
 def nouns_of(text: str) -> list[str]:
@@ -46,7 +76,7 @@ def test_captions_are_seeded_lower_case_and_various() -> None:
     for text in words:
         assert text == text.lower().strip()
         assert "  " not in text
-        assert " ," not in text
+        assert not re.search(r" ,|,,|,\.|,$", text), text
 
 
 def test_captions_name_what_is_there_and_nothing_else() -> None:
@@ -55,23 +85,25 @@ def test_captions_name_what_is_there_and_nothing_else() -> None:
         text = caption(scene, rng)
         assert sorted(nouns_of(text)) == sorted(group.kind for group in scene.groups), text
         colors = sorted(group.color for group in scene.groups)
-        for color in COLOR_PATTERN.findall(text):
+        for color in colors_of(text):
             colors.remove(color)  # fails if the scene has no such colour (left)
         for words, actual in (
             (SKY_WORDS, scene.sky),
             (CLEAR_SKY_WORDS, scene.sky),
+            (SKY_CLAUSES, scene.sky),
             (GROUND_WORDS, scene.ground),
             (WEATHER_WORDS, scene.weather),
+            (WEATHER_CLAUSES, scene.weather),
             (STYLE_OPENINGS, scene.style),
         ):
             wrong = [phrase for name, phrases in words.items() if name != actual for phrase in phrases]
-            assert not any(re.search(rf"\b{phrase}\b", text) for phrase in wrong), text
+            assert not says(text, wrong), text
         counts = sorted(group.count for group in scene.groups if group.count > 1)
         told = [
             count
             for count, words in NUMBERS.items()
             for word in set(words)
-            if re.search(rf"\b{word}\b", text)
+            if count > 1 and re.search(rf"\b{word}\b", text)
         ]
         assert sorted(told) == counts or len(counts) != len(set(counts)), text
 
@@ -80,17 +112,16 @@ def test_complete_captions_leave_out_only_what_goes_without_saying() -> None:
     rng = Random(3)
     for scene in sample(800, seed=11):
         text = caption(scene, rng, complete=True)
-        assert sorted(COLOR_PATTERN.findall(text)) == sorted(group.color for group in scene.groups)
-        for words, actual, unsaid in (
-            (GROUND_WORDS, scene.ground, None),
-            (WEATHER_WORDS, scene.weather, "clear"),
-        ):
-            if actual != unsaid:
-                assert any(phrase in text for phrase in words[actual]), text
-        assert any(phrase in text for phrase in (*SKY_WORDS[scene.sky], *CLEAR_SKY_WORDS[scene.sky]))
+        assert sorted(colors_of(text)) == sorted(group.color for group in scene.groups)
+        assert says(text, (*GROUND_WORDS[scene.ground], *GROUND_TAGS[scene.ground])), text
+        skies = (SKY_WORDS, CLEAR_SKY_WORDS, SKY_CLAUSES, SKY_TAGS)
+        assert says(text, [*days(scene), *(phrase for words in skies for phrase in words[scene.sky])]), text
+        if scene.weather != "clear":
+            weathers = (WEATHER_WORDS, WEATHER_CLAUSES, WEATHER_TAGS)
+            phrases = (phrase for words in weathers for phrase in words[scene.weather])
+            assert says(text, [*days(scene), *phrases]), text
         if scene.style != "picture book":
-            phrases = (*STYLE_OPENINGS[scene.style], *STYLE_ENDINGS[scene.style])
-            assert any(phrase in text for phrase in phrases), text
+            assert says(text, (*STYLE_OPENINGS[scene.style], *STYLE_ENDINGS[scene.style])), text
 
 
 def test_usual_colors_are_mostly_left_out_and_others_seldom() -> None:
@@ -117,12 +148,14 @@ def test_captions_tell_relations_as_they_are() -> None:
             continue
         first, second = nouns_of(text)
         x_of = {group.kind: group.box[0] for group in scene.groups}
-        if match := re.search(r"(?:to|on) (?:its|their) (left|right)", text):
-            expected = match[1] == "right"
-        else:
-            match = re.search(r"(left|right) of|on the (left|right) and", text)
-            assert match, text
-            expected = (match[1] or match[2]) == "left"
+        side = re.search(r"(its |their )?(left|right)(?: side)?( of)?( it\b| them\b)?", text)
+        noun = NOUN_PATTERN.search(text)
+        assert side, text
+        assert noun, text
+        # The second thing is beside the first, not the first beside the second: "a house with a tree to its
+        # left", "left of a house stands a tree".
+        around = side[1] or side[4] or (side[3] and side.start() < noun.start())
+        expected = (side[2] == "left") != bool(around)
         assert (x_of[first] < x_of[second]) == expected, text
         told += 1
     assert told > 200
@@ -131,7 +164,7 @@ def test_captions_tell_relations_as_they_are() -> None:
 def test_canonical_caption_is_complete() -> None:
     for scene in sample(300, seed=10):
         text = canonical_caption(scene)
-        assert COLOR_PATTERN.findall(text) == [group.color for group in scene.groups]
+        assert colors_of(text) == [group.color for group in scene.groups]
         assert nouns_of(text) == [group.kind for group in scene.groups]
         assert SKY_WORDS[scene.sky][0] in text
         assert GROUND_WORDS[scene.ground][0] in text
@@ -178,3 +211,35 @@ def test_both_languages_know_sides(language: Language, side: str) -> None:
     scenes = [scene for scene in sample(800) if scene.relation == "left of"]
     texts = [caption(scene, rng, language=language) for scene in scenes]
     assert sum(side in text for text in texts) > 0.4 * len(texts)
+
+
+def test_captions_are_phrases_sentences_and_tags() -> None:
+    """One scene is told in all the ways that people put their wishes."""
+    rng = Random(1)
+    cat, house = Thing("cat", "white", 0.3, 0.9, 0.2), Thing("house", "red", 0.7, 0.9, 0.4)
+    groups = Group((cat,)), Group((house,))
+    scene = Scene("night", "snow", "rain", "picture book", groups, "beside", Backdrop(0.66, 0.1, 0.1, 0.3))
+    texts = {caption(scene, rng) for _ in range(20_000)}
+    for pattern in (
+        r"^a white cat sits (beside|near) a red (house|cottage) in the snow",
+        r"^(beside|near) a red house (sits|there is) a white cat",
+        r"^a red house with a white cat (beside|next to) it",
+        r"^(white cat, red house|red house, white cat), snow, night, rain$",
+        r"^please draw me a white cat",
+        r"^it is night(,|\.| and|, and) a white cat",
+        r"on a rainy night\.$",
+        r"\bthe (white )?kitten\b",
+        r"^a white cat .*, it is raining",
+    ):
+        assert any(re.search(pattern, text) for text in texts), pattern
+
+
+def test_a_text_encoder_of_forty_tokens_reads_every_caption(tmp_path: Path) -> None:
+    """With a vocabulary of the size that the built-in model's has."""
+    rng = Random(6)
+    texts = [
+        caption(scene, rng, language="zh" if rng.random() < 0.2 else "en")
+        for scene in sample(6000, seed=14)
+    ]
+    tokenizer = train_tokenizer(texts[:4000], VOCAB_SIZE, tmp_path)
+    assert max(len(tokenizer.encode(text)) for text in texts) <= 38

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ import torch
 from gesso.config import AutoencoderConfig
 from gesso.storybook.render import render
 from gesso.storybook.world import SMALL
+from gesso.text.caption_words import caption_words
 from gesso.training import batches, scenes
 from gesso.training.autoencoder_task import AutoencoderTask
 from gesso.training.pictures import Pictures
@@ -52,6 +54,19 @@ def test_scenes_do_not_depend_on_who_makes_them_up(monkeypatch: pytest.MonkeyPat
     assert scenes.many_scenes("mine", 10, SMALL) == alone
     assert scenes.many_scenes("mine", 5, SMALL) == alone[:5], "nor on how many there are"
     assert scenes.many_scenes("other", 10, SMALL) != alone
+
+
+def test_prompts_are_captions_with_a_strange_word_now_and_then() -> None:
+    scene = scenes.many_scenes("mine", 1, SMALL)[0]
+    known = caption_words(scenes.worded(scene, Random(seed)) for seed in range(3000))
+    strange = [caption_words([scenes.prompt_for(scene, Random(seed))]) - known for seed in range(1000)]
+    assert all(len(words) <= 1 for words in strange)
+    assert 20 < sum(map(len, strange)) < 60, "one in twenty, but not in Chinese"
+    for seed in range(50):
+        text = scenes.with_strange_word("a red house", Random(seed))
+        assert [word for word in text.split(" ") if word in ("a", "red", "house")] == ["a", "red", "house"]
+        assert len(text.split(" ")) == 4
+    assert scenes.with_strange_word("一座红色的房子", Random(0)) == "一座红色的房子"
 
 
 def test_pictures_are_renderings_in_eight_bits() -> None:

@@ -25,7 +25,7 @@ from gesso.training.gallery import Gallery
 from gesso.training.layout_head import LayoutHead, Witness, cells_of, coarser
 from gesso.training.losses import add_noise, v_target
 from gesso.training.recipe import Recipe
-from gesso.training.scenes import noise_of, tokens_of, worded
+from gesso.training.scenes import noise_of, prompt_for, tokens_of
 
 QUANTILES = (0.0, 0.0), (0.22, 0.25), (0.52, 0.5), (0.8, 0.75), (1.0, 1.0)
 """Shares of the draws, and the shares of the timesteps below which they lie. Shapes are decided around the
@@ -81,7 +81,7 @@ class DenoiserTask(BatchTask):
         rng = random.Random(f"denoiser {self.recipe.seed}/{step}")
         count, scenes = self.recipe.batch_size, self.gallery.scenes
         numbers = rng.sample(range(len(scenes)), count)
-        captions = ["" if rng.random() < CAPTION_DROPOUT else worded(scenes[n], rng) for n in numbers]
+        captions = ["" if rng.random() < CAPTION_DROPOUT else prompt_for(scenes[n], rng) for n in numbers]
         tokens = tokens_of(captions, self.tokenizer, self.config.text_encoder.max_length)
         timesteps = stratified_timesteps(count, self.config.noise.steps, rng)
         noise = noise_of((count, *self.gallery.latents.shape[1:]), rng)

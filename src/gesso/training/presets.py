@@ -63,7 +63,7 @@ GPU = Preset(
     drawn=8_192,
     stored=32_768,
 )
-"""The networks in the package, in about eleven minutes on an H200 by what its stages took (docs/adr/0009)."""
+"""The networks in the package, in about eleven minutes on an H200, the sum of its stages (adr/0009)."""
 
 CPU = Preset(
     name="cpu",

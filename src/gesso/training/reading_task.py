@@ -24,7 +24,7 @@ from gesso.training.batches import Batch, BatchTask
 from gesso.training.gallery import Gallery
 from gesso.training.layout_head import LayoutHead, coarser
 from gesso.training.recipe import Recipe
-from gesso.training.scenes import tokens_of, worded
+from gesso.training.scenes import prompt_for, tokens_of
 from gesso.training.sides import Sides, has_sides, sides_of
 
 SIDE = 8
@@ -100,7 +100,7 @@ class ReadingTask(BatchTask):
         return *batch, self._tokens_of(sided, rng), sides_of(sided)
 
     def _tokens_of(self, scenes: list[Scene], rng: random.Random) -> Tensor:
-        captions = [worded(scene, rng) for scene in scenes]
+        captions = [prompt_for(scene, rng) for scene in scenes]
         return tokens_of(captions, self.tokenizer, self.config.max_length)
 
     def loss_of(self, *batch: Tensor) -> Tensor:

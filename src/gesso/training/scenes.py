@@ -42,9 +42,32 @@ def _scenes_from(seed: str, world: World, start: int, count: int) -> list[Scene]
     return [sample_scene(random.Random(f"{seed}/{number}"), world) for number in numbers]
 
 
+STRANGE = 0.05
+"""Share of the others into which a word is put that means nothing, as prompts will have words never met."""
+
+CONSONANTS, VOWELS = "bcdfghjklmnprstvwz", "aeiou"
+
+
 def worded(scene: Scene, rng: random.Random) -> str:
     """A caption of a scene, in one of the two languages."""
     return caption(scene, rng, language="zh" if rng.random() < CHINESE else "en")
+
+
+def prompt_for(scene: Scene, rng: random.Random) -> str:
+    """A caption as people would type it: now and then with a word in it that no caption has."""
+    text = worded(scene, rng)
+    return with_strange_word(text, rng) if rng.random() < STRANGE else text
+
+
+def with_strange_word(text: str, rng: random.Random) -> str:
+    """The same with a made-up word before one of its own; one word, as in Chinese, stays as it is."""
+    words = text.split(" ")
+    if len(words) == 1:
+        return text
+    syllables = (rng.choice(CONSONANTS) + rng.choice(VOWELS) for _ in range(rng.randint(1, 3)))
+    strange = "".join(syllables) + rng.choice(("", *CONSONANTS))
+    words.insert(rng.randrange(len(words)), strange)
+    return " ".join(words)
 
 
 def tokens_of(captions: Sequence[str], tokenizer: Tokenizer, length: int) -> Tensor:

@@ -35,10 +35,10 @@ from gesso.weights.save import save_folder
 CAPTIONS = 20_000
 """How many captions the vocabulary is learnt from."""
 
-TAUGHT = 5_000
-"""How many captions tell which words are taught; fewer than half as many have them all."""
+TAUGHT = 10_000
+"""How many captions tell which words are taught; half as many lack one at most."""
 
-VOCAB_SIZE = 1536
+VOCAB_SIZE = 2048
 """Its ids at most: enough to hold every word of the captions whole, in both languages."""
 
 
