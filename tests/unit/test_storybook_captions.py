@@ -124,6 +124,15 @@ def test_complete_captions_leave_out_only_what_goes_without_saying() -> None:
             assert says(text, (*STYLE_OPENINGS[scene.style], *STYLE_ENDINGS[scene.style])), text
 
 
+def test_a_rainbow_is_never_lost_on_the_way_to_the_front() -> None:
+    """ "and a rainbow" cannot stand there."""
+    rng = Random(12)
+    scene = next(scene for scene in sample(500) if scene.weather == "rainbow")
+    texts = [caption(scene, rng, complete=True) for _ in range(6000)]
+    assert all("rainbow" in text for text in texts)
+    assert not any(text.startswith("and ") for text in texts)
+
+
 def test_usual_colors_are_mostly_left_out_and_others_seldom() -> None:
     def named(color: str) -> float:
         thing = Thing("pine", color, 0.5, 0.9, 0.5)
