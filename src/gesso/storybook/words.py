@@ -52,7 +52,6 @@ VERBS: dict[Kind, tuple[str, ...]] = {
 
 SPELLINGS: dict[str, tuple[str, str]] = {
     "fly": ("flies", "flying"),
-    "hover": ("hovers", "hovering"),
     "sit": ("sits", "sitting"),
     "run": ("runs", "running"),
     "swim": ("swims", "swimming"),
@@ -60,7 +59,7 @@ SPELLINGS: dict[str, tuple[str, str]] = {
     "pass": ("passes", "passing"),
     "drive": ("drives", "driving"),
 }
-"""Of one thing, and of things that are doing it, where that is not -s and -ing."""
+"""What one thing does, and what it is doing, where that is not -s and -ing."""
 
 NUMBERS = {
     1: ("one", "one", "a single"),

@@ -24,6 +24,11 @@ AT_ONCE = 2048
 CHINESE = 0.2
 """Share of captions in Chinese."""
 
+STRANGE = 0.05
+"""Share of English prompts into which a made-up word is put, as people's will have words never met."""
+
+CONSONANTS, VOWELS = "bcdfghjklmnprstvwz", "aeiou"
+
 
 def many_scenes(seed: str, count: int, world: World) -> list[Scene]:
     """Scenes of which each follows from the seed and its number, none of them held out."""
@@ -40,12 +45,6 @@ def many_scenes(seed: str, count: int, world: World) -> list[Scene]:
 def _scenes_from(seed: str, world: World, start: int, count: int) -> list[Scene]:
     numbers = range(start, min(start + AT_ONCE, count))
     return [sample_scene(random.Random(f"{seed}/{number}"), world) for number in numbers]
-
-
-STRANGE = 0.05
-"""Share of the others into which a word is put that means nothing, as prompts will have words never met."""
-
-CONSONANTS, VOWELS = "bcdfghjklmnprstvwz", "aeiou"
 
 
 def worded(scene: Scene, rng: random.Random) -> str:

@@ -39,7 +39,7 @@ TAUGHT = 10_000
 """How many captions tell which words are taught; half as many lack one at most."""
 
 VOCAB_SIZE = 2048
-"""Its ids at most: enough to hold every word of the captions whole, in both languages."""
+"""Its ids at most: enough to hold nearly every word of the captions whole, in both languages."""
 
 
 class StorybookRun:
